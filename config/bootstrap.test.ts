@@ -1,0 +1,79 @@
+// Tables for the bootstrap of an agentless Envoy.
+import { describe, expect, test } from 'vitest';
+import { type BootstrapOptions, buildBootstrap } from './bootstrap.ts';
+
+const base: BootstrapOptions = {
+  nodeType: 'sidecar',
+  address: '10.0.0.1',
+  podName: 'reviews-1',
+  namespace: 'shop',
+  serviceAccount: 'reviews',
+  labels: { version: 'v1', app: 'reviews' },
+  admin: { address: '127.0.0.1', port: 15000 },
+  discovery: { address: 'istiod.istio-system.svc:15010' },
+};
+
+function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  return path.reduce<unknown>((v, key) => (v as Record<string | number, unknown> | undefined)?.[key], value);
+}
+
+describe('node', () => {
+  test('has an id of four parts, the service and namespace as cluster, and sorted labels', () => {
+    const node = buildBootstrap(base)['node'];
+    expect(at(node, 'id')).toBe('sidecar~10.0.0.1~reviews-1.shop~shop.svc.cluster.local');
+    expect(at(node, 'cluster')).toBe('reviews.shop');
+    expect(JSON.stringify(at(node, 'metadata', 'LABELS'))).toBe('{"app":"reviews","version":"v1"}');
+    expect(at(node, 'metadata', 'INTERCEPTION_MODE')).toBe('REDIRECT');
+  });
+
+  test('lets given metadata win', () => {
+    const node = buildBootstrap({ ...base, metadata: { CLUSTER_ID: 'west' } })['node'];
+    expect(at(node, 'metadata', 'CLUSTER_ID')).toBe('west');
+  });
+});
+
+describe('discovery', () => {
+  test('uses a static HTTP/2 cluster for plaintext', () => {
+    const bootstrap = buildBootstrap({ ...base, discovery: { address: '[::1]:15010' } });
+    const grpc = at(bootstrap, 'dynamic_resources', 'ads_config', 'grpc_services', 0);
+    expect(grpc).toEqual({ envoy_grpc: { cluster_name: 'xds-grpc' } });
+    const endpoint = at(bootstrap, 'static_resources', 'clusters', 0, 'load_assignment', 'endpoints', 0);
+    expect(at(endpoint, 'lb_endpoints', 0, 'endpoint', 'address', 'socket_address')).toEqual({
+      address: '::1',
+      port_value: 15010,
+    });
+  });
+
+  test('uses the token file and any size of message with TLS', () => {
+    const discovery = { address: 'c:15012', tls: { caFile: '/ca', tokenFile: '/token', serverName: 'istiod' } };
+    const bootstrap = buildBootstrap({ ...base, discovery });
+    const grpc = at(bootstrap, 'dynamic_resources', 'ads_config', 'grpc_services', 0, 'google_grpc');
+    expect(at(grpc, 'call_credentials', 0, 'from_plugin', 'typed_config', 'secret_data', 'filename')).toBe('/token');
+    expect(at(grpc, 'channel_args', 'args', 'grpc.max_receive_message_length', 'int_value')).toBe(-1);
+    expect(at(grpc, 'channel_args', 'args', 'grpc.ssl_target_name_override', 'string_value')).toBe('istiod');
+    expect(at(bootstrap, 'static_resources', 'clusters')).toEqual([]);
+  });
+});
+
+describe('own listeners', () => {
+  test('are made only where asked for, each answering one path through the admin interface', () => {
+    const bootstrap = buildBootstrap({ ...base, health: { address: '0.0.0.0', port: 15021 } });
+    expect(at(bootstrap, 'static_resources', 'listeners', 'length')).toBe(1);
+    expect(at(bootstrap, 'static_resources', 'listeners', 0, 'address', 'socket_address', 'port_value')).toBe(15021);
+    expect(at(bootstrap, 'static_resources', 'clusters', 0, 'name')).toBe('admin');
+  });
+});
+
+describe('tags of statistics', () => {
+  test('split names that end in a semicolon', () => {
+    const tags = at(buildBootstrap(base), 'stats_config', 'stats_tags') as { tag_name: string; regex: string }[];
+    const match = (tag: string, name: string) =>
+      new RegExp(tags.find((t) => t.tag_name === tag)?.regex ?? '(?!)').exec(name);
+    expect(match('cluster_name', 'cluster.outbound|80||a.b.svc;.upstream_rq_200')?.[2]).toBe('outbound|80||a.b.svc');
+    expect(match('cluster_name', 'cluster.xds-grpc.upstream_cx_total')).toBe(null);
+    expect(match('response_code', 'cluster.x;.upstream_rq_503')?.[2]).toBe('503');
+    expect(match('http_conn_manager_prefix', 'http.inbound_0.0.0.0_80;.downstream_rq_total')?.[2]).toBe(
+      'inbound_0.0.0.0_80',
+    );
+  });
+});
