@@ -1,0 +1,64 @@
+// Proxy classes: everything that can make two proxies' configuration differ, and nothing else.
+import type { Capabilities } from './capabilities.ts';
+import type { Flavour, Interception, Locality, ProxySettings } from './proxy.ts';
+
+/**
+ * What translation knows of a proxy. Proxies that are equal here get equal bytes. Each property is a facet: a
+ * translator names the facets it depends on and receives only those.
+ */
+export interface ProxyClass {
+  readonly flavour: Flavour;
+  readonly capabilities: Capabilities;
+  /** Namespace that decides visibility and policy scope. */
+  readonly namespace: string;
+  readonly dnsDomain: string;
+  /** Only labels that some selector in the snapshot mentions. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly cluster: string;
+  readonly network: string;
+  readonly locality: Locality;
+  /** Set only where some service routes to its own node. */
+  readonly nodeName: string;
+  readonly interception: Interception;
+  /** Address families in which it can be reached; decides wildcard binds and address choice. */
+  readonly ipFamily: 'v4' | 'v6' | 'dual';
+  /** Key of the Sidecar that applies, `ns/name`, or empty for the default scope. */
+  readonly scope: string;
+  /** Ports of the services it serves, for inbound: sorted. */
+  readonly targets: readonly ServiceTarget[];
+  readonly settings: ProxySettings;
+  /** The proxy's own addresses: only for what binds or excludes them (a facet that few may take). */
+  readonly addresses: readonly string[];
+}
+
+/** A service port that the proxy's workload serves. */
+export interface ServiceTarget {
+  /** Key of the service in the model, `namespace/hostname`. */
+  readonly service: string;
+  /** The service's port number. */
+  readonly port: number;
+  /** The workload's own port. */
+  readonly targetPort: number;
+}
+
+/** A property of a proxy class. */
+export type Facet = keyof ProxyClass;
+
+/** The part of a class that a translator declared. */
+export type Facets<F extends Facet> = Readonly<Pick<ProxyClass, F>>;
+
+/** Cuts a class down to the declared facets. */
+export function pickFacets<const F extends Facet>(proxyClass: Facets<F>, facets: readonly F[]): Facets<F> {
+  const picked: Partial<Record<Facet, unknown>> = {};
+  for (const facet of facets) picked[facet] = proxyClass[facet];
+  return picked as Facets<F>;
+}
+
+/** Canonical text of facets (or a whole class): equal text, equal facets. Keys are sorted at every level. */
+export function facetsId(facets: Partial<ProxyClass>): string {
+  return JSON.stringify(facets, (_key, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : value,
+  );
+}

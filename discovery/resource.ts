@@ -1,0 +1,51 @@
+// A translated resource, encoded once: the bytes that every stream shares, and the version that its content gives it.
+import { createHash } from 'node:crypto';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+
+/** One xDS resource in its wire form. Equal content has an equal version, on every replica. */
+export interface EncodedResource {
+  readonly typeUrl: string;
+  readonly name: string;
+  /** Hash of the content (22 characters). */
+  readonly version: string;
+  /** Serialised google.protobuf.Any: an element of DiscoveryResponse.resources. */
+  readonly any: Uint8Array;
+}
+
+/** Wraps a serialised message. `value` may be the concatenation of parts that were serialised before. */
+export function encodeResource(typeUrl: string, name: string, value: Uint8Array): EncodedResource {
+  const any = new BinaryWriter()
+    .tag(1, WireType.LengthDelimited)
+    .string(typeUrl)
+    .tag(2, WireType.LengthDelimited)
+    .bytes(value)
+    .finish();
+  const version = createHash('sha1').update(any).digest('base64url').slice(0, 22);
+  return Object.freeze({ typeUrl, name, version, any });
+}
+
+/** Equality of resources is equality of their versions: what early cut-off compares. */
+export function sameResource(a: EncodedResource | undefined, b: EncodedResource | undefined): boolean {
+  return (
+    a === b ||
+    (a !== undefined && b !== undefined && a.version === b.version && a.name === b.name && a.typeUrl === b.typeUrl)
+  );
+}
+
+/** A length-delimited field as it stands on the wire, so that repeated fields can be cached one by one and joined. */
+export function encodeField(number: number, value: Uint8Array): Uint8Array {
+  return new BinaryWriter().tag(number, WireType.LengthDelimited).bytes(value).finish();
+}
+
+/** Joins serialised parts. */
+export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
+  let size = 0;
+  for (const part of parts) size += part.length;
+  const joined = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
