@@ -1,5 +1,5 @@
 // What a kind is: its Kubernetes names and one TypeBox schema, from which type, check, CRD and reference page come.
-import type { Static, TObject } from 'typebox';
+import type { Static, TObject, TSchema } from 'typebox';
 import type { ObjectMeta } from '../object.ts';
 
 /** A column that `kubectl get` shows (CustomResourceDefinition additionalPrinterColumns). */
@@ -34,12 +34,22 @@ export interface KindDef<K extends string = string, Body extends TObject = TObje
   readonly body: Body;
 }
 
+/** The type of a schema's values, readonly all the way down. */
+export type ValueOf<S extends TSchema> = DeepReadonly<Static<S>>;
+
+/** Readonly all the way down. */
+export type DeepReadonly<T> = T extends readonly (infer U)[]
+  ? readonly DeepReadonly<U>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
+
 /** A typed object of a kind. */
 export type ObjectOfDef<D extends KindDef> = {
   readonly apiVersion: string;
   readonly kind: D['kind'];
   readonly metadata: ObjectMeta;
-} & Readonly<Static<D['body']>>;
+} & ValueOf<D['body']>;
 
 /** Declares a kind, keeping the literal types of its name and schema. */
 export function defineKind<const K extends string, Body extends TObject>(def: KindDef<K, Body>): KindDef<K, Body> {

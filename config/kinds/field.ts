@@ -1,0 +1,187 @@
+// The words in which kinds are written: one builder for each type of field, all optional unless `required` says otherwise.
+import {
+  type TArray,
+  type TBoolean,
+  type TEnum,
+  type TInteger,
+  type TNumber,
+  type TObject,
+  type TOptional,
+  type TRecord,
+  type TSchema,
+  type TString,
+  type TUnknown,
+  Type,
+} from 'typebox';
+import type { CrdKeywords } from './crd-keywords.ts';
+
+/** A field that must be set; every other field of a `message` is optional, as in protobuf. */
+export type Required<S extends TSchema> = S & { readonly '~required': true };
+
+type Fields<P extends Record<string, TSchema>> = {
+  [K in keyof P]: P[K] extends { readonly '~required': true } ? P[K] : TOptional<P[K]>;
+};
+
+/** A message of protobuf or an object of Kubernetes: a closed set of named fields. */
+export type Message<P extends Record<string, TSchema>> = TObject<Fields<P>>;
+
+/** Facts about a field beyond its type. */
+export interface FieldOptions {
+  /** The field still works but has a successor. */
+  readonly deprecated?: boolean;
+  /** What only the generated CRD says. */
+  readonly crd?: CrdKeywords;
+}
+
+/** Facts about a message beyond its fields. */
+export interface MessageOptions {
+  /**
+   * What is done with fields that the message does not list: refused, unless said otherwise here. `drop` is for
+   * Kubernetes' own kinds and for statuses, of which only a part is read.
+   */
+  readonly unknownFields?: 'drop' | 'warn';
+  /** Groups of fields of which at most one may be set (protobuf `oneof`). */
+  readonly oneofs?: readonly (readonly string[])[];
+  /** What only the generated CRD says. */
+  readonly crd?: CrdKeywords;
+}
+
+/** Declares a message with a sentence about it. */
+export function message<P extends Record<string, TSchema>>(
+  description: string,
+  fields: P,
+  options: MessageOptions = {},
+): Message<P> {
+  const properties: Record<string, TSchema> = {};
+  for (const [name, schema] of Object.entries(fields)) {
+    properties[name] = '~required' in schema ? schema : Type.Optional(schema);
+  }
+  // The cast says only what the loop did: the same names, made optional where not required.
+  return Type.Object(properties, { description, ...options }) as unknown as Message<P>;
+}
+
+/** Marks a field of a message as one that must be set. */
+export function required<S extends TSchema>(schema: S): Required<S> {
+  return copyOf(schema, {}, { '~required': true }) as unknown as Required<S>;
+}
+
+/** A string. */
+export function text(description: string, options: FieldOptions = {}): TString {
+  return Type.String({ description, ...options });
+}
+
+/** A boolean, or protobuf's BoolValue. */
+export function flag(description: string, options: FieldOptions = {}): TBoolean {
+  return Type.Boolean({ description, ...options });
+}
+
+/** A signed 32-bit integer. JSON may hold it as a decimal string. */
+export function int32(description: string, options: FieldOptions = {}): TInteger {
+  return Type.Integer({ description, format: 'int32', minimum: -2147483648, maximum: 2147483647, ...options });
+}
+
+/** An unsigned 32-bit integer. JSON may hold it as a decimal string. */
+export function uint32(description: string, options: FieldOptions = {}): TInteger {
+  return Type.Integer({ description, format: 'uint32', minimum: 0, maximum: 4294967295, ...options });
+}
+
+/** A signed 64-bit integer, exact up to 2^53. JSON may hold it as a decimal string. */
+export function int64(description: string, options: FieldOptions = {}): TInteger {
+  return Type.Integer({ description, format: 'int64', ...options });
+}
+
+/** An unsigned 64-bit integer, exact up to 2^53. JSON may hold it as a decimal string. */
+export function uint64(description: string, options: FieldOptions = {}): TInteger {
+  return Type.Integer({ description, format: 'uint64', minimum: 0, ...options });
+}
+
+/** A floating-point number. */
+export function decimal(description: string, options: FieldOptions = {}): TNumber {
+  return Type.Number({ description, format: 'double', ...options });
+}
+
+/** A duration in Go's notation, `1h30m`, `250ms`, `-1.5s`; config/duration.ts gives its value. */
+export function duration(description: string, options: FieldOptions = {}): TString {
+  return Type.String({ description, format: 'duration', ...options });
+}
+
+/** Bytes in base64. */
+export function bytes(description: string, options: FieldOptions = {}): TString {
+  return Type.String({ description, format: 'byte', ...options });
+}
+
+/**
+ * A protobuf enum, held by name. `names` are in the order of their numbers from 0; a number that has no name is `''`,
+ * so that a number in JSON can be turned into its name.
+ */
+export function choice<const N extends readonly string[]>(
+  names: N,
+  description: string,
+  options: FieldOptions = {},
+): TEnum<Exclude<N[number], ''>[]> {
+  const schema = Type.Enum(
+    names.filter((name) => name !== ''),
+    { description, type: 'string', numbers: names, ...options },
+  );
+  return schema as unknown as TEnum<Exclude<N[number], ''>[]>;
+}
+
+/** A list. */
+export function listOf<S extends TSchema>(item: S, description: string, options: FieldOptions = {}): TArray<S> {
+  return Type.Array(item, { description, ...options });
+}
+
+/** A map from strings. */
+export function mapOf<S extends TSchema>(
+  value: S,
+  description: string,
+  options: FieldOptions = {},
+): TRecord<'^.*$', S> {
+  return Type.Record(Type.String(), value, { description, ...options }) as unknown as TRecord<'^.*$', S>;
+}
+
+/** A map whose keys are unsigned 32-bit integers, written as strings. */
+export function mapByNumber<S extends TSchema>(
+  value: S,
+  description: string,
+  options: FieldOptions = {},
+): TRecord<'^.*$', S> {
+  const schema = Type.Record(Type.String(), value, { description, keyFormat: 'uint32', ...options });
+  return schema as unknown as TRecord<'^.*$', S>;
+}
+
+/** Any JSON object (google.protobuf.Struct). */
+export function struct(description: string, options: FieldOptions = {}): TRecord<'^.*$', TUnknown> {
+  return mapOf(Type.Unknown(), description, options);
+}
+
+/** Any JSON value (google.protobuf.Value). */
+export function anything(description: string, options: FieldOptions = {}): TUnknown {
+  return Type.Unknown({ description, ...options });
+}
+
+/** An integer or a string (Kubernetes' IntOrString). */
+export function intOrText(description: string, options: FieldOptions = {}) {
+  return Type.Union([Type.Integer(), Type.String()], { description, ...options });
+}
+
+/** The same schema under another sentence, for a message used in several places. */
+export function described<S extends TSchema>(schema: S, description: string, options: FieldOptions = {}): S {
+  return copyOf(schema, { description, ...options }, {}) as unknown as S;
+}
+
+// TypeBox keeps its own marks ('~kind', '~optional') in properties that are not enumerable, so that spreading loses them.
+function copyOf(schema: TSchema, shown: object, hidden: Readonly<Record<string, unknown>>): object {
+  const copy = { ...schema, ...shown };
+  const marks = { ...marksOf(schema), ...hidden };
+  for (const [key, value] of Object.entries(marks)) Object.defineProperty(copy, key, { value, configurable: true });
+  return copy;
+}
+
+function marksOf(schema: TSchema): Record<string, unknown> {
+  const marks: Record<string, unknown> = {};
+  for (const key of Reflect.ownKeys(schema)) {
+    if (typeof key === 'string' && key.startsWith('~')) marks[key] = Reflect.get(schema, key);
+  }
+  return marks;
+}
