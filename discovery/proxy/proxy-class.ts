@@ -1,6 +1,8 @@
 // Proxy classes: everything that can make two proxies' configuration differ, and nothing else.
+
+import type { Locality } from '../model/locality.ts';
 import type { Capabilities } from './capabilities.ts';
-import type { Flavour, Interception, Locality, ProxySettings } from './proxy.ts';
+import type { Flavour, Interception, ProxySettings } from './proxy.ts';
 
 /**
  * What translation knows of a proxy. Proxies that are equal here get equal bytes. Each property is a facet: a

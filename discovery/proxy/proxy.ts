@@ -1,4 +1,5 @@
 // A connected proxy as its Node message describes it.
+import type { Locality } from '../model/locality.ts';
 import type { Capabilities } from './capabilities.ts';
 
 /** Which translation a proxy gets. */
@@ -6,13 +7,6 @@ export type Flavour = 'sidecar' | 'gateway' | 'grpc';
 
 /** How a sidecar's traffic reaches it. */
 export type Interception = 'REDIRECT' | 'TPROXY' | 'NONE';
-
-/** Region, zone and sub-zone; empty where unknown. */
-export interface Locality {
-  readonly region: string;
-  readonly zone: string;
-  readonly subzone: string;
-}
 
 /** A proxy, parsed and checked from the first request's Node (contract 1.6). Everything is known before the model is asked. */
 export interface Proxy {

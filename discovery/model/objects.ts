@@ -1,0 +1,55 @@
+// The graph's inputs: configuration objects by kind and `namespace/name`, mesh configuration, and facts of the process.
+import { isDeepStrictEqual } from 'node:util';
+import type { KindName, ObjectOf } from '../../config/kinds/kinds.ts';
+import { kinds } from '../../config/kinds/kinds.ts';
+import type { MeshConfig } from '../../config/mesh.ts';
+import type { ObjectMeta } from '../../config/object.ts';
+import { type Input, input, query } from '../graph/graph.ts';
+
+/** Inputs by kind. What carries no meaning for the mesh (resourceVersion, generation) does not count as a change. */
+export type ObjectInputs = { readonly [K in KindName]: Input<string, ObjectOf<K> | undefined> };
+
+/** One input a kind. */
+export const objects: ObjectInputs = Object.fromEntries(
+  Object.keys(kinds).map((kind) => [kind, input<{ metadata: ObjectMeta }>(kind, sameObject)]),
+) as unknown as ObjectInputs;
+
+/** The mesh configuration in force; its only key is `mesh`. */
+export const meshInput = input<MeshConfig>('mesh');
+
+/** Facts fixed at start: the key is the fact's name. */
+export const factsInput = input<ProcessFacts>('facts');
+
+/** What the process knows besides objects. */
+export interface ProcessFacts {
+  /** Id of the cluster whose API server (or folder) feeds us. */
+  readonly cluster: string;
+  /** DNS domain of services, `cluster.local`. */
+  readonly domain: string;
+  readonly systemNamespace: string;
+  /** Behaviour switches by istiod's environment names, only those that differ from their default. */
+  readonly features: Readonly<Record<string, string>>;
+}
+
+/** The mesh configuration. */
+export const mesh = query('mesh-config', (read, _key: 'mesh') => {
+  const value = read(meshInput, 'mesh');
+  if (value === undefined) throw new Error('the mesh configuration was never written');
+  return value;
+});
+
+/** The process's facts. */
+export const facts = query('process-facts', (read, _key: 'facts') => {
+  const value = read(factsInput, 'facts');
+  if (value === undefined) throw new Error('the process facts were never written');
+  return value;
+});
+
+function sameObject(a: { metadata: ObjectMeta }, b: { metadata: ObjectMeta }): boolean {
+  return a === b || isDeepStrictEqual(meaningOf(a), meaningOf(b));
+}
+
+function meaningOf(object: { metadata: ObjectMeta }): unknown {
+  const { resourceVersion: _resourceVersion, generation: _generation, ...metadata } = object.metadata;
+  return { ...object, metadata };
+}
