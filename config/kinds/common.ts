@@ -12,8 +12,8 @@ import {
   message,
   text,
   uint32,
+  type ValueOf,
 } from './field.ts';
-import type { ValueOf } from './kind.ts';
 
 export const stringMatch = message('Compares a string in one of three ways; without any, it matches what is present.', {
   exact: text('The whole string.'),

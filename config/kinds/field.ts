@@ -1,5 +1,6 @@
 // The words in which kinds are written: one builder for each type of field, all optional unless `required` says otherwise.
 import {
+  type Static,
   type TArray,
   type TBoolean,
   type TEnum,
@@ -24,6 +25,16 @@ type Fields<P extends Record<string, TSchema>> = {
 
 /** A message of protobuf or an object of Kubernetes: a closed set of named fields. */
 export type Message<P extends Record<string, TSchema>> = TObject<Fields<P>>;
+
+/** The type of a schema's values, readonly all the way down. */
+export type ValueOf<S extends TSchema> = DeepReadonly<Static<S>>;
+
+/** Readonly all the way down. */
+export type DeepReadonly<T> = T extends readonly (infer U)[]
+  ? readonly DeepReadonly<U>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T;
 
 /** Facts about a field beyond its type. */
 export interface FieldOptions {

@@ -1,6 +1,9 @@
 // What a kind is: its Kubernetes names and one TypeBox schema, from which type, check, CRD and reference page come.
-import type { Static, TObject, TSchema } from 'typebox';
+import type { TObject } from 'typebox';
 import type { ObjectMeta } from '../object.ts';
+import type { ValueOf } from './field.ts';
+
+export type { ValueOf } from './field.ts';
 
 /** A column that `kubectl get` shows (CustomResourceDefinition additionalPrinterColumns). */
 export interface PrinterColumn {
@@ -33,16 +36,6 @@ export interface KindDef<K extends string = string, Body extends TObject = TObje
    */
   readonly body: Body;
 }
-
-/** The type of a schema's values, readonly all the way down. */
-export type ValueOf<S extends TSchema> = DeepReadonly<Static<S>>;
-
-/** Readonly all the way down. */
-export type DeepReadonly<T> = T extends readonly (infer U)[]
-  ? readonly DeepReadonly<U>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
 
 /** A typed object of a kind. */
 export type ObjectOfDef<D extends KindDef> = {
