@@ -23,6 +23,8 @@ export interface CrdKeywords {
   readonly nullable?: boolean;
   /** Names of fields that the API server requires. */
   readonly required?: readonly string[];
+  /** Further spellings of fields that the API server lets through, each with the field that it stands for. */
+  readonly aliases?: Readonly<Record<string, string>>;
   /** x-kubernetes-validations. */
   readonly rules?: readonly CelRule[];
   /** x-kubernetes-list-type. */
