@@ -1,5 +1,5 @@
 // The host lists of Sidecar egress listeners: `namespace/host` with `.`, `*` and `~`.
-import { hostMatches, isHostSubset } from './hostname.ts';
+import { hostsMatch, hostWithin } from './hostname.ts';
 
 /** Host patterns by namespace; the namespace `*` stands for all that are not named. */
 export type HostPatterns = Readonly<Record<string, readonly string[]>>;
@@ -28,7 +28,7 @@ export function admits(patterns: HostPatterns, namespace: string, host: string, 
   const candidates = patterns[namespace] ?? patterns['*'] ?? [];
   return candidates.some((pattern) => {
     if (pattern === host) return true;
-    if (what === 'service') return isHostSubset(host, pattern);
-    return (host.startsWith('*') || pattern.startsWith('*')) && hostMatches(host, pattern);
+    if (what === 'service') return hostWithin(host, pattern);
+    return (host.startsWith('*') || pattern.startsWith('*')) && hostsMatch(host, pattern);
   });
 }

@@ -1,9 +1,9 @@
 // The services a client sees, per egress listener and namespace: small lists, so that a change touches few of them.
-import type { Read } from '../graph/graph.ts';
-import { query } from '../graph/graph.ts';
-import type { Service } from './service.ts';
-import { services, servicesByHost, servicesByNamespace } from './services.ts';
-import { egressAdmits, isExportedTo, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
+import { compareText } from '../../config/object.ts';
+import { query, type Read } from '../graph/graph.ts';
+import { exportedTo } from './export.ts';
+import { type Service, serviceKeys, services, servicesByHost, servicesByNamespace } from './service.ts';
+import { egressAdmits, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
 
 /** A service within a scope. `ports` limits it to the ports its listener takes; absent means all. */
 export interface ScopedService {
@@ -22,7 +22,7 @@ export interface ScopeServicesKey extends ScopeKey {
 /** All namespaces that have services, sorted. */
 export const serviceNamespaces = query('service-namespaces', (read, _key: 'all'): readonly string[] => {
   const namespaces = new Set<string>();
-  for (const key of read(allServices, 'all')) namespaces.add(key.slice(0, key.indexOf('/')));
+  for (const key of read(serviceKeys, 'all')) namespaces.add(key.slice(0, key.indexOf('/')));
   return [...namespaces].sort();
 });
 
@@ -63,7 +63,7 @@ export const serviceOfHost = query<ScopeKey & { readonly hostname: string }, Sco
 );
 
 function imported(read: Read, service: Service, client: ScopeKey, listener: number): ScopedService | undefined {
-  if (!isExportedTo(service.exportTo, client.namespace)) return undefined;
+  if (!exportedTo(service.exportTo, client.namespace)) return undefined;
   const egress = read(sidecarScope, client).egress[listener];
   if (egress === undefined || !egressAdmits(egress, service.namespace, service.hostname)) return undefined;
   const number = egress.port?.number ?? 0;

@@ -5,7 +5,6 @@ import { collection, index } from '../graph/collect.ts';
 import { query } from '../graph/graph.ts';
 import { admits, type HostPatterns, patternsOf } from './egress-hosts.ts';
 import { mesh, objects } from './objects.ts';
-import type { ExportTo } from './service.ts';
 
 /** Who asks: the namespace that decides visibility, and the Sidecar that applies (`ns/name`) or '' for none. */
 export interface ScopeKey {
@@ -97,11 +96,6 @@ export const sidecarScope = query<ScopeKey, SidecarScope>(
   },
   { idOf: idOfScope },
 );
-
-/** Whether something with that exportTo can be seen from a namespace. */
-export function isExportedTo(exportTo: ExportTo, namespace: string): boolean {
-  return exportTo === 'everyone' || exportTo.includes(namespace);
-}
 
 /** Whether an egress listener takes in a service host of a namespace. */
 export function egressAdmits(listener: EgressListener, namespace: string, hostname: string): boolean {

@@ -1,6 +1,103 @@
 // Finds a proxy's class: a query, so that a label or Sidecar that appears moves the proxy at once.
-import { input } from '../graph/graph.ts';
+
+import { input, query, type Read } from '../graph/graph.ts';
+import { mentionedLabels } from '../model/label-mentions.ts';
+import type { Locality } from '../model/locality.ts';
+import { hasNodeLocalServices, services } from '../model/service.ts';
+import type { ServiceTarget } from '../model/service-target.ts';
+import { sidecarFor } from '../model/sidecar-scope.ts';
+import { serviceTargetsOf, type Workload, workloads, workloadsByAddress } from '../model/workload.ts';
 import type { Proxy } from './proxy.ts';
+import { facetsId, type ProxyClass } from './proxy-class.ts';
 
 /** Connected proxies, written by the xDS server, by node id. */
 export const proxies = input<Proxy>('proxy');
+
+/**
+ * The class of a connected proxy, by node id; undefined once it has gone. What the registry knows of the workload
+ * (labels, locality) takes precedence over what the proxy says of itself (contract 1.6).
+ */
+export const classOf = query<string, ProxyClass | undefined>(
+  'proxy-class',
+  (read, nodeId) => {
+    const proxy = read(proxies, nodeId);
+    return proxy === undefined ? undefined : classify(read, proxy);
+  },
+  { output: true, equals: (a, b) => a === b || (a !== undefined && b !== undefined && facetsId(a) === facetsId(b)) },
+);
+
+function classify(read: Read, proxy: Proxy): ProxyClass {
+  const workload = workloadOf(read, proxy);
+  const allLabels = { ...proxy.labels, ...workload?.labels };
+  const labels = pickLabels(allLabels, read(mentionedLabels, 'all'));
+  // A gateway's own services map its servers' ports to the ports it binds.
+  const targets = targetsOf(read, proxy, workload);
+  const scope = proxy.flavour === 'gateway' ? '' : read(sidecarFor, { namespace: proxy.namespace, labels });
+  return {
+    flavour: proxy.flavour,
+    capabilities: proxy.capabilities,
+    namespace: proxy.namespace,
+    dnsDomain: proxy.dnsDomain,
+    labels,
+    cluster: proxy.cluster,
+    network: proxy.network !== '' ? proxy.network : (workload?.network ?? ''),
+    locality: localityOf(proxy.locality, workload),
+    nodeName: read(hasNodeLocalServices, 'all') ? proxy.nodeName || (workload?.nodeName ?? '') : '',
+    interception: proxy.interception,
+    ipFamily: familyOf(proxy.ipAddresses),
+    scope,
+    targets,
+    settings: proxy.settings,
+    addresses: needsAddresses(read, proxy, targets) ? proxy.ipAddresses : [],
+  };
+}
+
+function workloadOf(read: Read, proxy: Proxy): Workload | undefined {
+  const { name, namespace } = proxy.workload;
+  for (const address of proxy.ipAddresses) {
+    const found = read(workloadsByAddress, address)
+      .map((key) => read(workloads, key))
+      .filter((workload) => workload !== undefined);
+    const exact =
+      found.find((w) => w.name === name && w.namespace === namespace) ?? found.find((w) => w.namespace === namespace);
+    if (exact !== undefined) return exact;
+  }
+  return undefined;
+}
+
+function targetsOf(read: Read, proxy: Proxy, workload: Workload | undefined): readonly ServiceTarget[] {
+  return read(serviceTargetsOf, {
+    namespace: proxy.namespace,
+    addresses: proxy.ipAddresses,
+    ...(workload === undefined ? { labels: proxy.labels } : { workload: workload.key }),
+  });
+}
+
+function pickLabels(
+  labels: Readonly<Record<string, string>>,
+  mentioned: readonly string[],
+): Readonly<Record<string, string>> {
+  const picked: Record<string, string> = {};
+  for (const label of mentioned) {
+    const value = Object.hasOwn(labels, label) ? labels[label] : undefined;
+    if (value !== undefined) picked[label] = value;
+  }
+  return picked;
+}
+
+function localityOf(own: Locality, workload: Workload | undefined): Locality {
+  const known = workload?.locality;
+  return known !== undefined && known.region !== '' ? known : own;
+}
+
+function familyOf(addresses: readonly string[]): ProxyClass['ipFamily'] {
+  const v6 = addresses.some((address) => address.includes(':'));
+  const v4 = addresses.some((address) => !address.includes(':'));
+  return v4 && v6 ? 'dual' : v6 ? 'v6' : 'v4';
+}
+
+/** Only proxies that bind their own address, or are endpoints of headless services, are unlike their siblings. */
+function needsAddresses(read: Read, proxy: Proxy, targets: readonly ServiceTarget[]): boolean {
+  if (proxy.flavour === 'grpc' || proxy.interception === 'NONE') return true;
+  return targets.some((target) => read(services, target.service)?.headless ?? false);
+}

@@ -1,6 +1,7 @@
 // Proxy classes: everything that can make two proxies' configuration differ, and nothing else.
 
 import type { Locality } from '../model/locality.ts';
+import type { ServiceTarget } from '../model/service-target.ts';
 import type { Capabilities } from './capabilities.ts';
 import type { Flavour, Interception, ProxySettings } from './proxy.ts';
 
@@ -31,16 +32,6 @@ export interface ProxyClass {
   readonly settings: ProxySettings;
   /** The proxy's own addresses: only for what binds or excludes them (a facet that few may take). */
   readonly addresses: readonly string[];
-}
-
-/** A service port that the proxy's workload serves. */
-export interface ServiceTarget {
-  /** Key of the service in the model, `namespace/hostname`. */
-  readonly service: string;
-  /** The service's port number. */
-  readonly port: number;
-  /** The workload's own port. */
-  readonly targetPort: number;
 }
 
 /** A property of a proxy class. */
