@@ -26,7 +26,8 @@ export type Source =
   | Input<string, never>
   | Collection<string, never>
   | Input<string, unknown>
-  | Collection<string, unknown>;
+  | Collection<string, unknown>
+  | Index<string, readonly string[]>;
 
 /** Sorted keys of a collection's items by entry. Changes only when membership does. */
 export interface Index<K, V> {
@@ -54,6 +55,20 @@ export function collection<S, V>(
     equals: equals as (a: unknown, b: unknown) => boolean,
     indexes: [],
   };
+}
+
+/** Declares a collection with one item for each entry of an index, made of all items that share the entry. */
+export function grouped<V>(
+  name: string,
+  by: Index<string, readonly string[]>,
+  derive: (read: Read, entry: string, keys: readonly string[]) => V | undefined,
+): Collection<string, V | undefined> {
+  const group = collection<unknown, V>(name, [], (read, entry, keys) => {
+    const members = keys as readonly string[];
+    const value = members.length === 0 ? undefined : derive(read, entry, members);
+    return value === undefined ? new Map() : new Map([[entry, value]]);
+  });
+  return { ...group, sources: [by] };
 }
 
 /** Declares an index of a collection: `entries` gives the entries an item stands under. */

@@ -13,7 +13,7 @@ export interface Input<K, V> {
   readonly node: 'input';
   readonly name: string;
   readonly idOf: (key: K) => string;
-  readonly equals: (a: V, b: V) => boolean;
+  equals(a: V, b: V): boolean;
 }
 
 /** A pure function of what it reads, remembered by key. */
@@ -82,6 +82,8 @@ export class Cell {
   verifiedAt = 0;
   deps: Cell[] = [];
   readonly readers = new Set<Cell>();
+  /** The items that a collection's member gave: the way on for explanations. */
+  makes: readonly Cell[] = [];
   /** The last computation that read this cell, so that a dependency is recorded once. */
   lastFrame = 0;
   /** Called when a collection's member may have changed. */
@@ -200,6 +202,7 @@ export class Graph {
       seen.add(cell);
       if (cell.node.node === 'query' && (cell.node as Query<never, unknown>).output) found.push(cell);
       for (const reader of cell.readers) walk(reader);
+      for (const item of cell.makes) walk(item);
     };
     const start = this.#cells.get(node)?.get(node.idOf(key));
     if (start !== undefined) walk(start);
@@ -385,7 +388,7 @@ export class Graph {
     for (const member of pending) {
       this.#refresh(member.cell);
       const next = member.cell.value as ReadonlyMap<string, unknown>;
-      this.#replaceItems(state, member.items, next, buckets);
+      this.#replaceItems(state, member, next, buckets);
       member.items = next;
       if (next.size === 0 && this.#sourceIsGone(member.cell)) this.#forgetMember(state, member);
     }
@@ -394,7 +397,7 @@ export class Graph {
 
   #sourceIsGone(cell: Cell): boolean {
     const first = cell.deps[0];
-    return first !== undefined && first.value === undefined;
+    return first !== undefined && (first.value === undefined || first.value === EMPTY);
   }
 
   #forgetMember(state: CollectionState, member: Member): void {
@@ -407,18 +410,25 @@ export class Graph {
 
   #replaceItems(
     state: CollectionState,
-    before: ReadonlyMap<string, unknown>,
+    member: Member,
     after: ReadonlyMap<string, unknown>,
     buckets: Map<Cell, Bucket>,
   ): void {
+    const before = member.items;
     for (const [key, old] of before) if (!after.has(key)) this.#setItem(state, key, old, undefined, buckets);
-    for (const [key, value] of after) this.#setItem(state, key, before.get(key), value, buckets);
+    const made: Cell[] = [];
+    for (const [key, value] of after) {
+      const cell = this.#setItem(state, key, before.get(key), value, buckets);
+      cell.deps = [member.cell];
+      made.push(cell);
+    }
+    member.cell.makes = made;
   }
 
-  #setItem(state: CollectionState, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): void {
+  #setItem(state: CollectionState, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {
     const { collection } = state;
     const cell = this.#cell(collection as unknown as Readable<never, unknown>, key, key);
-    if (old !== undefined && value !== undefined && collection.equals(old, value)) return;
+    if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
     for (const index of state.indexes) {
       const left = old === undefined ? [] : index.entries(old as never, key);
       const joined = value === undefined ? [] : index.entries(value as never, key);
@@ -426,8 +436,10 @@ export class Graph {
       for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
     }
     cell.value = value;
+    cell.deps = [];
     this.#changed(cell);
     this.#sourceChanged(collection, key);
+    return cell;
   }
 
   #bucket(index: Index<string, readonly string[]>, entry: string, buckets: Map<Cell, Bucket>): Bucket {
