@@ -54,6 +54,9 @@ export const kinds = Object.freeze({
 /** Name of a kind. */
 export type KindName = keyof typeof kinds;
 
+/** Names of all kinds, in the order of the table. */
+export const kindNames: readonly KindName[] = Object.keys(kinds) as KindName[];
+
 /** Typed object of a kind, by the kind's name. */
 export type ObjectOf<K extends KindName> = ObjectOfDef<(typeof kinds)[K]>;
 

@@ -1,0 +1,20 @@
+// The rules of each kind: what a schema cannot say, found by pure functions from an object to findings.
+import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
+import type { Findings } from './finding.ts';
+import { checkGateway } from './gateway.ts';
+import { checkVirtualService } from './virtual-service.ts';
+
+type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>) => Findings };
+
+/** Rules by kind. A kind that is missing has none. */
+const rules: Rules = {
+  VirtualService: checkVirtualService,
+  Gateway: checkGateway,
+};
+
+/** What the rules of its kind find in an object. */
+export function findingsOf(object: AnyObject): Findings {
+  // The table pairs each kind's name with a rule for that kind, which a look-up by a variable cannot express.
+  const rule = rules[object.kind] as ((object: AnyObject) => Findings) | undefined;
+  return rule === undefined ? [] : rule(object);
+}

@@ -1,0 +1,95 @@
+// Reads the cases of the xds and simulation suites, and turns their input into Meltemi's own.
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** A proxy as a case describes it (suites/README.md, shared conventions). */
+export interface CaseProxy {
+  readonly type: string;
+  readonly id: string;
+  readonly nodeId: string;
+  readonly namespace: string;
+  readonly dnsDomain: string;
+  readonly ipAddresses: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string };
+}
+
+/** Any object of a case. */
+export interface CaseObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/** What a case feeds the control plane. */
+export interface CaseInput {
+  readonly istio?: readonly CaseObject[];
+  readonly kubernetes?: Readonly<Record<string, readonly CaseObject[]>>;
+  readonly clusterID?: string;
+  readonly meshConfig?: Readonly<Record<string, unknown>>;
+  readonly meshNetworks?: unknown;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly creationRank?: readonly number[];
+}
+
+/** The part of a case that both suites share. */
+export interface Case {
+  readonly name: string;
+  readonly input: CaseInput;
+  readonly proxy: CaseProxy;
+}
+
+/** Cases of a folder in name order, one at a time. */
+export function* readCases<C extends Case>(folder: string): Generator<C> {
+  for (const file of readdirSync(folder).sort()) {
+    if (file.endsWith('.json') && !file.startsWith('_')) yield JSON.parse(readFileSync(join(folder, file), 'utf8')) as C;
+  }
+}
+
+const handledIstioKinds: ReadonlySet<string> = new Set([
+  'VirtualService',
+  'DestinationRule',
+  'Gateway',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'WorkloadGroup',
+  'Sidecar',
+  'PeerAuthentication',
+]);
+
+const handledGroups: ReadonlySet<string> = new Set(['', 'discovery.k8s.io', 'apps', 'batch']);
+
+/** Why a case lies outside what is built so far, by what its input holds; undefined where it is to be judged. */
+export function skipReason(c: Case): string | undefined {
+  if (c.proxy.type !== 'sidecar' && c.proxy.type !== 'router') return `proxy type ${c.proxy.type}`;
+  const clusters = Object.values(c.input.kubernetes ?? {});
+  if (clusters.length > 1) return 'several clusters';
+  if ('PILOT_ENABLE_AMBIENT' in (c.input.env ?? {})) return 'ambient mode';
+  for (const object of [...(c.input.istio ?? []), ...clusters.flat()]) {
+    const group = object.apiVersion.includes('/') ? (object.apiVersion.split('/')[0] ?? '') : '';
+    const istio = group.endsWith('istio.io');
+    if (istio && !handledIstioKinds.has(object.kind)) return `kind ${object.kind}`;
+    if (!istio && !handledGroups.has(group)) return `API group ${group}`;
+  }
+  return undefined;
+}
+
+/** All objects of a case as they would stand in the API server, aged by `creationRank` where the case gives one. */
+export function objectsOf(input: CaseInput): readonly CaseObject[] {
+  const istio = (input.istio ?? []).map((object, i) => {
+    const rank = input.creationRank?.[i];
+    if (rank === undefined || object.metadata['creationTimestamp'] !== undefined) return object;
+    const creationTimestamp = new Date(Date.UTC(2024, 0, 1, 0, 0, rank)).toISOString().replace('.000Z', 'Z');
+    return { ...object, metadata: { ...object.metadata, creationTimestamp } };
+  });
+  return [...istio, ...Object.values(input.kubernetes ?? {}).flat()];
+}
+
+/** The mesh configuration of a case: the suite's default with the case's differences (suites/README.md). */
+export function meshOf(folder: string, input: CaseInput): Readonly<Record<string, unknown>> {
+  const base = JSON.parse(readFileSync(join(folder, '..', 'default-mesh.json'), 'utf8')) as Record<string, unknown>;
+  const { _unset, defaultConfig, ...over } = (input.meshConfig ?? {}) as Record<string, unknown>;
+  for (const field of (_unset as string[] | undefined) ?? []) delete base[field];
+  return { ...base, ...over, defaultConfig: { ...(base['defaultConfig'] as object), ...(defaultConfig as object | undefined) } };
+}

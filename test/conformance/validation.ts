@@ -1,0 +1,94 @@
+// Runs suites/validation: is our verdict on each object that of Istio's validating webhook?
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { formatDiagnostic, hasErrors } from '../../config/diagnostic.ts';
+import { validateObject } from '../../config/validate.ts';
+import type { Outcome } from './runner.ts';
+
+interface Case {
+  readonly id: string;
+  readonly origin: 'seed' | 'mutation' | 'semantic';
+  readonly mutation: string | null;
+  readonly resource: unknown;
+  readonly istio: {
+    readonly valid: boolean;
+    readonly errors?: readonly string[];
+    readonly warnings?: readonly string[];
+  };
+}
+
+interface Verdict {
+  readonly kind: string;
+  readonly entry: Case;
+  readonly valid: boolean;
+  readonly agrees: boolean;
+  readonly warningsAgree: boolean;
+  readonly reason: string;
+}
+
+const shownFailures = 60;
+
+/** Runs every `*.jsonl` of the folder. `SUITE_KIND` limits it to one kind, `SUITE_ALL` prints every failure. */
+export async function run(folder: string, out: (line: string) => void): Promise<Outcome> {
+  const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
+  const only = process.env['SUITE_KIND'];
+  const verdicts: Verdict[] = [];
+  for (const file of files) {
+    const kind = file.slice(0, -'.jsonl'.length);
+    if (only !== undefined && only !== kind) continue;
+    const text = await readFile(join(folder, file), 'utf8');
+    for (const line of text.split('\n')) {
+      if (line !== '') verdicts.push(judge(kind, JSON.parse(line) as Case));
+    }
+  }
+  const failures = verdicts.filter((verdict) => !verdict.agrees);
+  const shown = process.env['SUITE_ALL'] === undefined ? failures.slice(0, shownFailures) : failures;
+  for (const failure of shown) out(describe(failure));
+  if (shown.length < failures.length) out(`… and ${failures.length - shown.length} more (SUITE_ALL=1 shows all)`);
+  for (const [kind, group] of Map.groupBy(verdicts, (verdict) => verdict.kind)) out(score(kind, group));
+  if (verdicts.length > 0) out(score('all', verdicts));
+  return { passed: verdicts.length - failures.length, failed: failures.length, skipped: 0 };
+}
+
+function judge(kind: string, entry: Case): Verdict {
+  // As in the webhook: the API server has pruned what the schema lacks.
+  const diagnostics = validateObject(entry.resource, { unknown: 'ignore' });
+  const valid = !hasErrors(diagnostics);
+  const warned = diagnostics.some((diagnostic) => diagnostic.severity === 'warning');
+  const reason = valid
+    ? `Istio says: ${(entry.istio.errors ?? []).join('; ')}`
+    : diagnostics
+        .filter((diagnostic) => diagnostic.severity === 'error')
+        .slice(0, 3)
+        .map((diagnostic) => formatDiagnostic(diagnostic))
+        .join('; ');
+  return {
+    kind,
+    entry,
+    valid,
+    agrees: valid === entry.istio.valid,
+    warningsAgree: valid && warned === (entry.istio.warnings ?? []).length > 0,
+    reason,
+  };
+}
+
+function describe({ kind, entry, valid, reason }: Verdict): string {
+  const what = entry.mutation ?? entry.origin;
+  return `${kind} ${entry.id} (${what}): we ${valid ? 'accept' : 'refuse'} it. ${reason}`.slice(0, 400);
+}
+
+function score(kind: string, group: readonly Verdict[]): string {
+  const good = group.filter((verdict) => verdict.entry.istio.valid);
+  const bad = group.filter((verdict) => !verdict.entry.istio.valid);
+  const share = (part: readonly Verdict[]) =>
+    part.length === 0 ? undefined : part.filter((verdict) => verdict.agrees).length / part.length;
+  const shares = [share(good), share(bad)].filter((value) => value !== undefined);
+  const balanced = shares.reduce((sum, value) => sum + value, 0) / shares.length;
+  const bothAccept = good.filter((verdict) => verdict.valid);
+  const warnings = bothAccept.filter((verdict) => verdict.warningsAgree).length;
+  const agreeing = group.filter((verdict) => verdict.agrees).length;
+  return (
+    `${kind}: ${agreeing} of ${group.length} verdicts equal, balanced accuracy ${(100 * balanced).toFixed(2)} %, ` +
+    `warnings equal in ${warnings} of ${bothAccept.length} accepted by both`
+  );
+}
