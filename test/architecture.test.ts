@@ -56,7 +56,7 @@ const forbidden: readonly { readonly pattern: RegExp; readonly in: readonly stri
   },
   {
     pattern:
-      /(?<!import \{ isIP(v4|v6)? \} )from 'node:(fs|fs\/promises|net|http|https|http2|child_process|worker_threads)'/,
+      /(?<!import \{ [isIPv46, ]+ \} )from 'node:(fs|fs\/promises|net|http|https|http2|child_process|worker_threads)'/,
     in: ['config/kinds/**', 'config/rules/**', 'discovery/{graph,model,proxy,translate}/**'],
     why: 'files and network belong to the two ends',
   },

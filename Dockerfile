@@ -1,0 +1,27 @@
+# Meltemi as one small image: no build step, no root, nothing written to its file system.
+FROM node:24-bookworm-slim AS install
+WORKDIR /meltemi
+COPY package.json package-lock.json ./
+COPY protos ./protos
+# What only generates or tests goes: the image brings its own Node.
+RUN npm ci --omit=dev --no-audit --no-fund \
+ && rm -rf protos/*.mjs node_modules/node node_modules/node-* node_modules/.bin node_modules/.package-lock.json \
+      node_modules/@bufbuild/buf* node_modules/@bufbuild/proto*-* node_modules/@bufbuild/protoplugin \
+      node_modules/@grpc/grpc-js-xds node_modules/typescript node_modules/@typescript
+
+FROM node:24-alpine
+WORKDIR /meltemi
+ENV NODE_ENV=production
+COPY --from=install /meltemi/node_modules ./node_modules
+COPY --from=install /meltemi/protos ./protos
+COPY package.json ./
+COPY config ./config
+COPY discovery ./discovery
+COPY certs ./certs
+COPY webhook ./webhook
+COPY cmd ./cmd
+# 15010 xDS in plain text, 15012 xDS and CA with TLS, 15014 metrics, 15017 webhooks, 8080 readiness and debug.
+EXPOSE 15010 15012 15014 15017 8080
+USER 1000:1000
+ENTRYPOINT ["node", "cmd/main.ts"]
+CMD ["discovery"]

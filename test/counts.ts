@@ -1,0 +1,82 @@
+// How many checks of a suite passed, failed and were skipped, read from what the suite wrote.
+import type { Counting } from './suites.ts';
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+  /** Failures that the suite is known to have, within what it is held to; they do not fail the run. */
+  readonly known: number;
+}
+
+export const noCounts: Counts = { passed: 0, failed: 0, skipped: 0, known: 0 };
+
+/** The sum of several. */
+export function sumOf(all: readonly Counts[]): Counts {
+  return all.reduce(
+    (a, b) => ({
+      passed: a.passed + b.passed,
+      failed: a.failed + b.failed,
+      skipped: a.skipped + b.skipped,
+      known: a.known + b.known,
+    }),
+    noCounts,
+  );
+}
+
+/** `N passed, N failed`, with `, N skipped` where some were; known failures count as skipped. */
+export function formatCounts({ passed, failed, skipped, known }: Counts): string {
+  const left = skipped + known;
+  return `${passed} passed, ${failed} failed${left === 0 ? '' : `, ${left} skipped`}`;
+}
+
+/**
+ * Counts of a finished suite. A suite that ended with an error has at least one failure, and so has one that should have
+ * said its counts and did not.
+ */
+export function countsOf(counting: Counting, exitCode: number, output: string, report: string | undefined): Counts {
+  const counts = said(counting, exitCode, output, report);
+  if (counts === undefined) return { ...noCounts, failed: 1 };
+  return exitCode !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+}
+
+function said(counting: Counting, exitCode: number, output: string, report: string | undefined): Counts | undefined {
+  switch (counting) {
+    case 'exit code':
+      return exitCode === 0 ? { ...noCounts, passed: 1 } : { ...noCounts, failed: 1 };
+    case 'vitest report':
+      return report === undefined ? undefined : fromVitest(report);
+    case 'last line':
+      return fromLastLine(output);
+    case 'last line, held to a score': {
+      const counts = fromLastLine(output);
+      return counts !== undefined && exitCode === 0 ? { ...counts, failed: 0, known: counts.failed } : counts;
+    }
+  }
+}
+
+function fromLastLine(output: string): Counts | undefined {
+  const lines = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?\s*$/gm)];
+  const last = lines.at(-1);
+  if (last === undefined) return undefined;
+  return { passed: Number(last[1]), failed: Number(last[2]), skipped: Number(last[3] ?? 0), known: 0 };
+}
+
+/** A file that could not be loaded has no tests to count, but counts as one that failed. */
+function fromVitest(report: string): Counts | undefined {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(report);
+    const broken = testResults.filter(
+      (file: { status: string; assertionResults: readonly { status: string }[] }) =>
+        file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
+    ).length;
+    return {
+      passed: numPassedTests,
+      failed: numFailedTests + broken,
+      skipped: numPendingTests + numTodoTests,
+      known: 0,
+    };
+  } catch {
+    return undefined;
+  }
+}
