@@ -26,6 +26,8 @@ export interface ProcessFacts {
   readonly cluster: string;
   /** DNS domain of services, `cluster.local`. */
   readonly domain: string;
+  /** Domain that completes short names in rules, where it is not `domain`; '' leaves `name.namespace`. */
+  readonly ruleDomain?: string;
   readonly systemNamespace: string;
   /** Behaviour switches by istiod's environment names, only those that differ from their default. */
   readonly features: Readonly<Record<string, string>>;
@@ -43,6 +45,12 @@ export const facts = query('process-facts', (read, _key: 'facts') => {
   const value = read(factsInput, 'facts');
   if (value === undefined) throw new Error('the process facts were never written');
   return value;
+});
+
+/** The domain that completes short host names in VirtualServices and DestinationRules. */
+export const ruleDomain = query('rule-domain', (read, _key: 'facts'): string => {
+  const { domain, ruleDomain: own } = read(facts, 'facts');
+  return own ?? domain;
 });
 
 function sameObject(a: { metadata: ObjectMeta }, b: { metadata: ObjectMeta }): boolean {

@@ -1,0 +1,188 @@
+// VirtualServices as the translators see them: full host names, resolved gateways, delegates put in their place.
+
+import type { ObjectOf } from '../../config/kinds/kinds.ts';
+import type {
+  Destination,
+  HttpMatch,
+  HttpRoute,
+  L4Match,
+  RouteDestination,
+  TcpRoute,
+  TlsMatch,
+  TlsRoute,
+} from '../../config/kinds/virtual-service.ts';
+import { compareText } from '../../config/object.ts';
+import { collection, index } from '../graph/collect.ts';
+import type { Read } from '../graph/graph.ts';
+import { mergeDelegate } from './delegate.ts';
+import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
+import { fqdnOf } from './hostname.ts';
+import { objects, ruleDomain } from './objects.ts';
+import type { ExportTo } from './service.ts';
+
+/** The gateway name that stands for all sidecars. */
+export const meshGateway = 'mesh';
+
+/** One VirtualService. Destination hosts and hosts are full names, gateways `namespace/name` or `mesh`. */
+export interface VirtualRoutes {
+  /** `namespace/name`. */
+  readonly key: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly creationTimestamp: string;
+  /** Lower-case full names and wildcards, as written otherwise; addresses and CIDRs too. */
+  readonly hosts: readonly string[];
+  readonly gateways: readonly string[];
+  readonly exportTo: ExportTo;
+  readonly http: readonly HttpRoute[];
+  readonly tls: readonly TlsRoute[];
+  readonly tcp: readonly TcpRoute[];
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** VirtualServices by `namespace/name`; those without hosts are delegates and stand only inside others. */
+export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRoutes>(
+  'virtual-services',
+  [objects.VirtualService],
+  (read, key, object) => {
+    const hosts = object.spec.hosts ?? [];
+    return hosts.length === 0 ? new Map() : new Map([[key, normalise(read, key, object)]]);
+  },
+);
+
+/** Keys by `gateway|namespace of the VirtualService`: the lists from which scopes choose. */
+export const routesByGatewayAndNamespace = index('routes-by-gateway-and-namespace', virtualServices, (item) =>
+  item.gateways.map((gateway) => `${gateway}|${item.namespace}`),
+);
+
+/** Keys by gateway. */
+export const routesByGateway = index('routes-by-gateway', virtualServices, (item) => item.gateways);
+
+/** Keys by `gateway|host`, for finding the routes of one host without listing all. */
+export const routesByHost = index('routes-by-host', virtualServices, (item) =>
+  item.gateways.flatMap((gateway) => item.hosts.map((host) => `${gateway}|${host}`)),
+);
+
+/** Keys of VirtualServices with TLS or TCP routes, by `gateway|host`: few, so that other listeners need not ask. */
+export const streamRoutesByHost = index('stream-routes-by-host', virtualServices, (item) =>
+  item.tls.length + item.tcp.length === 0
+    ? []
+    : item.gateways.flatMap((gateway) => item.hosts.map((host) => `${gateway}|${host}`)),
+);
+
+/**
+ * Istio's order among VirtualServices that a namespace sees: those private to it, those exported to it by name, the
+ * public ones; within each the oldest first, then by name and namespace.
+ */
+export function compareRoutes(namespace: string): (a: VirtualRoutes, b: VirtualRoutes) => number {
+  return (a, b) => rankOf(a, namespace) - rankOf(b, namespace) || compareRouteAge(a, b);
+}
+
+/** The oldest first, then by name, then by namespace. */
+export function compareRouteAge(a: VirtualRoutes, b: VirtualRoutes): number {
+  return (
+    compareText(a.creationTimestamp, b.creationTimestamp) ||
+    compareText(a.name, b.name) ||
+    compareText(a.namespace, b.namespace)
+  );
+}
+
+/** Reads a gateway name as VirtualServices give it: `mesh`, `ns/name`, `./name`, `name`, or the old `name.ns.svc…`. */
+export function resolveGatewayName(written: string, namespace: string): string {
+  if (written === meshGateway) return written;
+  const slash = written.indexOf('/');
+  if (slash >= 0) return written.slice(0, slash) === '.' ? `${namespace}/${written.slice(slash + 1)}` : written;
+  const [name = '', ofNamespace] = written.split('.');
+  return `${ofNamespace ?? namespace}/${name}`;
+}
+
+function rankOf(routes: VirtualRoutes, namespace: string): number {
+  if (routes.exportTo === 'everyone') return 2;
+  return routes.exportTo.length === 1 && routes.namespace === namespace ? 0 : 1;
+}
+
+function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>): VirtualRoutes {
+  const { metadata, spec } = object;
+  const { namespace } = metadata;
+  const domain = read(ruleDomain, 'facts');
+  const names = new Names(namespace, domain);
+  const written = spec.gateways ?? [];
+  const exported = spec.exportTo ?? [];
+  return {
+    key,
+    name: metadata.name,
+    namespace,
+    creationTimestamp: metadata.creationTimestamp ?? '',
+    hosts: [...new Set((spec.hosts ?? []).map((host) => fqdnOf(host, namespace, domain)))],
+    gateways:
+      written.length === 0 ? [meshGateway] : [...new Set(written.map((name) => resolveGatewayName(name, namespace)))],
+    exportTo: exportToOf(read, exported, namespace),
+    http: (spec.http ?? []).flatMap((route) =>
+      route.delegate === undefined ? [names.http(route)] : delegated(read, names.http(route), namespace),
+    ),
+    tls: (spec.tls ?? []).map((route) => names.stream(route)),
+    tcp: (spec.tcp ?? []).map((route) => names.stream(route)),
+    annotations: metadata.annotations ?? {},
+  };
+}
+
+/** A delegate that is missing, has hosts of its own or cannot be seen gives no routes. */
+function delegated(read: Read, root: HttpRoute, namespace: string): readonly HttpRoute[] {
+  const { name = '', namespace: given = '' } = root.delegate ?? {};
+  const from = given === '' ? namespace : given;
+  const object = read(objects.VirtualService, `${from}/${name}`);
+  if (object === undefined || (object.spec.hosts ?? []).length > 0) return [];
+  if (!exportedTo(exportToOf(read, object.spec.exportTo ?? [], from), namespace)) return [];
+  const names = new Names(from, read(ruleDomain, 'facts'));
+  return (object.spec.http ?? []).flatMap((route) => mergeDelegate(root, names.http(route)) ?? []);
+}
+
+function exportToOf(read: Read, written: readonly string[], namespace: string): ExportTo {
+  return parseExportTo(written.length === 0 ? read(defaultExportTo, 'virtualService') : written, namespace);
+}
+
+/** Completes the names in rules of one namespace. */
+class Names {
+  readonly #namespace: string;
+  readonly #domain: string;
+
+  constructor(namespace: string, domain: string) {
+    this.#namespace = namespace;
+    this.#domain = domain;
+  }
+
+  http(route: HttpRoute): HttpRoute {
+    const { match, route: destinations, mirror, mirrors } = route;
+    return {
+      ...route,
+      ...(match === undefined ? {} : { match: match.map((one) => this.#match<HttpMatch>(one)) }),
+      ...(destinations === undefined ? {} : { route: destinations.map((one) => this.#weighted(one)) }),
+      ...(mirror === undefined ? {} : { mirror: this.#destination(mirror) }),
+      ...(mirrors === undefined ? {} : { mirrors: mirrors.map((one) => this.#weighted(one)) }),
+    };
+  }
+
+  stream<R extends TlsRoute | TcpRoute>(route: R): R {
+    const { match, route: destinations } = route as TlsRoute;
+    return {
+      ...route,
+      ...(match === undefined ? {} : { match: match.map((one) => this.#match<TlsMatch | L4Match>(one)) }),
+      ...(destinations === undefined
+        ? {}
+        : { route: destinations.map((one) => this.#weighted<RouteDestination>(one)) }),
+    };
+  }
+
+  #match<M extends { readonly gateways?: readonly string[] }>(match: M): M {
+    if (match.gateways === undefined) return match;
+    return { ...match, gateways: match.gateways.map((name) => resolveGatewayName(name, this.#namespace)) };
+  }
+
+  #weighted<D extends { readonly destination?: Destination }>(one: D): D {
+    return one.destination === undefined ? one : { ...one, destination: this.#destination(one.destination) };
+  }
+
+  #destination(destination: Destination): Destination {
+    return { ...destination, host: fqdnOf(destination.host ?? '', this.#namespace, this.#domain) };
+  }
+}
