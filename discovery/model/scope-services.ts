@@ -2,7 +2,8 @@
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { exportedTo } from './export.ts';
-import { type Service, serviceKeys, services, servicesByHost, servicesByNamespace } from './service.ts';
+import type { Service } from './service.ts';
+import { serviceKeys, services, servicesByHost, servicesByNamespace } from './services.ts';
 import { egressAdmits, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
 
 /** A service within a scope. `ports` limits it to the ports its listener takes; absent means all. */

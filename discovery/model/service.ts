@@ -67,5 +67,9 @@ export interface Service {
   /** spec.internalTrafficPolicy: Local. */
   readonly nodeLocal: boolean;
   readonly publishNotReady: boolean;
+  /** Addresses and host names outside of the cluster, of a load balancer or spec.externalIPs: how other networks reach a gateway. */
+  readonly externalAddresses: readonly string[];
+  /** The object that decides, and of ServiceEntries that share host and namespace the others, oldest first. */
   readonly source: ObjectRef;
+  readonly sources: readonly ObjectRef[];
 }

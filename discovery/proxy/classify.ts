@@ -3,10 +3,12 @@
 import { input, query, type Read } from '../graph/graph.ts';
 import { mentionedLabels } from '../model/label-mentions.ts';
 import type { Locality } from '../model/locality.ts';
-import { hasNodeLocalServices, services } from '../model/service.ts';
+import { hasNodeLocalServices, services } from '../model/services.ts';
 import type { ServiceTarget } from '../model/service-target.ts';
 import { sidecarFor } from '../model/sidecar-scope.ts';
-import { serviceTargetsOf, type Workload, workloads, workloadsByAddress } from '../model/workload.ts';
+import { serviceTargetsOf } from '../model/service-targets.ts';
+import type { Workload } from '../model/workload.ts';
+import { workloads, workloadsByAddress } from '../model/workloads.ts';
 import type { Proxy } from './proxy.ts';
 import { facetsId, type ProxyClass } from './proxy-class.ts';
 

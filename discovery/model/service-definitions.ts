@@ -1,0 +1,44 @@
+// Collection of what each Service and ServiceEntry defines.
+
+import type { Service as KubernetesService } from '../../config/kinds/service.ts';
+import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
+import { keyOf } from '../../config/object.ts';
+import { collection } from '../graph/collect.ts';
+import { query, type Read } from '../graph/graph.ts';
+import { defaultExportTo } from './export.ts';
+import { facts, objects } from './objects.ts';
+import type { Service } from './service.ts';
+import { type DefinitionContext, ofKubernetesService, ofServiceEntry } from './service-definition.ts';
+
+/** One item for each object and host, keyed `Kind|namespace/name|host`. */
+export const serviceDefinitions = collection<KubernetesService | ServiceEntry, Service>(
+  'service-definitions',
+  [objects.Service, objects.ServiceEntry],
+  (read, _key, object) => {
+    const context = contextOf(read, object.metadata.namespace);
+    const defined =
+      object.kind === 'Service' ? [ofKubernetesService(object, context)] : ofServiceEntry(object, context);
+    return new Map(defined.map((item) => [definitionKey(object, item.hostname), item]));
+  },
+);
+
+function definitionKey(object: KubernetesService | ServiceEntry, hostname: string): string {
+  return `${object.kind}|${keyOf(object.metadata)}|${hostname}`;
+}
+
+/** The traffic-distribution annotation of a namespace, which its services inherit. */
+const namespaceDistribution = query(
+  'namespace-distribution',
+  (read, namespace: string) =>
+    read(objects.Namespace, `/${namespace}`)?.metadata.annotations?.['networking.istio.io/traffic-distribution'],
+);
+
+function contextOf(read: Read, namespace: string): DefinitionContext {
+  const { domain, features } = read(facts, 'facts');
+  return {
+    domain,
+    defaultExportTo: read(defaultExportTo, 'service'),
+    externalNameAlias: features.ENABLE_EXTERNAL_NAME_ALIAS !== 'false',
+    namespaceDistribution: read(namespaceDistribution, namespace),
+  };
+}

@@ -1,0 +1,111 @@
+// The services of the mesh, one for each namespace and host, with their indexes.
+import { compareText } from '../../config/object.ts';
+import { grouped, index } from '../graph/collect.ts';
+import { query, type Read } from '../graph/graph.ts';
+import { autoAddressesOf, wantsAddress } from './auto-address.ts';
+import { objects } from './objects.ts';
+import type { Service } from './service.ts';
+import { serviceDefinitions } from './service-definitions.ts';
+
+const definitionsByService = index('definitions-by-service', serviceDefinitions, (item) => [item.key]);
+
+/** Services by `namespace/hostname`. */
+export const services = grouped<Service>('services', definitionsByService, (read, _key, definitions) => {
+  const found = definitions.flatMap((key) => {
+    const item = read(serviceDefinitions, key);
+    return item === undefined ? [] : [withAutoAddresses(read, key, item)];
+  });
+  return joined(found.sort(comparePrecedence));
+});
+
+/** Keys of all services, under `all`: for what walks the mesh once, such as dumps and lists of namespaces. */
+export const serviceKeys = index('service-keys', services, () => ['all']);
+
+/** Keys of services by hostname. */
+export const servicesByHost = index('services-by-host', services, (service) => [service.hostname]);
+
+/** Keys of services by namespace. */
+export const servicesByNamespace = index('services-by-namespace', services, (service) => [service.namespace]);
+
+/**
+ * Keys of services that select workloads, by `namespace|label=value` of the selector's first label: a workload finds
+ * the services that may select it by each of its labels.
+ */
+export const servicesBySelector = index('services-by-selector', services, (service) =>
+  service.selector === undefined ? [] : [selectorEntry(service.namespace, service.selector)],
+);
+
+/** Keys of services by the network that they are a gateway to (label topology.istio.io/network). */
+export const servicesByNetwork = index('services-by-network', services, (service) => {
+  const network = service.labels['topology.istio.io/network'];
+  return network === undefined ? [] : [network];
+});
+
+/** Keys of the services that an object defines, by `Kind|namespace/name`. */
+export const servicesByObject = index('services-by-object', services, (service) =>
+  service.sources.map((source) => `${source.kind}|${source.namespace}/${source.name}`),
+);
+
+const nodeBoundServices = index('node-bound-services', services, (service) =>
+  service.nodeLocal || service.trafficDistribution === 'same-node' ? ['all'] : [],
+);
+
+/** Whether some service prefers or demands endpoints of the client's own node: else clients need not be told apart by it. */
+export const hasNodeLocalServices = query(
+  'has-node-local-services',
+  (read, _key: 'all') => read(nodeBoundServices, 'all').length > 0,
+);
+
+/** The index entry of a selector, or of one label of a workload. */
+export function selectorEntry(namespace: string, labels: Readonly<Record<string, string>>): string {
+  const [first] = Object.entries(labels).sort(([a], [b]) => compareText(a, b));
+  return first === undefined ? namespace : `${namespace}|${first[0]}=${first[1]}`;
+}
+
+/** The order in which services of one host are preferred: Kubernetes' first, then by age, name and namespace. */
+export function comparePrecedence(a: Service, b: Service): number {
+  return (
+    Number(a.registry !== 'Kubernetes') - Number(b.registry !== 'Kubernetes') ||
+    compareText(a.creationTimestamp, b.creationTimestamp) ||
+    compareText(a.name, b.name) ||
+    compareText(a.namespace, b.namespace)
+  );
+}
+
+function withAutoAddresses(read: Read, key: string, service: Service): Service {
+  const assigned = service.registry === 'External' ? statusAddresses(read, service) : [];
+  if (assigned.length > 0 && wantsAddress(service)) return { ...service, autoAddresses: assigned };
+  return wantsAddress(service) ? { ...service, autoAddresses: read(autoAddressesOf, key) } : service;
+}
+
+/** Addresses that a controller wrote into the status win: other readers of the status know them. */
+function statusAddresses(read: Read, service: Service): readonly string[] {
+  const entry = read(objects.ServiceEntry, `${service.source.namespace}/${service.source.name}`);
+  const all = entry?.status?.addresses ?? [];
+  return all
+    .filter((address) => (address.host ?? service.hostname) === service.hostname && address.value !== undefined)
+    .map((address) => address.value as string);
+}
+
+/** ServiceEntries of one namespace and host that agree in resolution act as one, with the ports and addresses of all. */
+function joined(found: readonly Service[]): Service | undefined {
+  const [first, ...rest] = found;
+  if (first === undefined || first.registry === 'Kubernetes') return first;
+  const same = rest.filter((other) => other.resolution === first.resolution);
+  if (same.length === 0) return first;
+  const all = [first, ...same];
+  const ports = new Map(
+    all
+      .flatMap((service) => service.ports)
+      .map((port) => [port.number, port] as const)
+      .reverse(),
+  );
+  return {
+    ...first,
+    ports: [...new Set(all.flatMap((service) => service.ports.map((port) => port.number)))].flatMap(
+      (number) => ports.get(number) ?? [],
+    ),
+    addresses: [...new Set(all.flatMap((service) => service.addresses))],
+    sources: all.map((service) => service.source),
+  };
+}
