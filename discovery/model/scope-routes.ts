@@ -51,7 +51,7 @@ export const scopeRoutesNaming = query<ScopeListenerKey & { readonly host: strin
 export const routesOfService = query<ScopeListenerKey & { readonly hostname: string }, readonly string[]>(
   'routes-of-service',
   (read, { hostname, ...client }) => {
-    const found = coveringHosts(hostname)
+    const found = [...coveringHosts(hostname)]
       .sort(compareSpecificity)
       .map((host) => ({ host, keys: read(scopeRoutesNaming, { ...client, host }) }))
       .filter(({ keys }) => keys.length > 0);
