@@ -1,7 +1,7 @@
 // Generates protos/gen from the .proto files that @grpc/grpc-js-xds ships and from our own in protos/istio.
 // Runs at `npm ci`; plain JavaScript, because the system's Node may be older than the one the project pins.
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -17,7 +17,13 @@ const roots = JSON.parse(readFileSync(join(here, 'roots.json'), 'utf8'));
 function stage() {
   rmSync(work, { recursive: true, force: true });
   mkdirSync(work, { recursive: true });
-  for (const module of ['envoy-api/envoy', 'googleapis/google', 'protoc-gen-validate/validate', 'xds/xds', 'xds/udpa']) {
+  for (const module of [
+    'envoy-api/envoy',
+    'googleapis/google',
+    'protoc-gen-validate/validate',
+    'xds/xds',
+    'xds/udpa',
+  ]) {
     cpSync(join(deps, module), join(work, module.split('/')[1]), {
       recursive: true,
       filter: (path) => !/\.[a-z]+$/.test(path) || path.endsWith('.proto'),
@@ -60,7 +66,11 @@ function generate() {
     }),
   );
   const paths = roots.flatMap((folder) => ['--path', folder]);
-  execFileSync(join(bin, 'buf'), ['generate', '.', ...paths], { cwd: work, stdio: 'inherit', env: { ...process.env, PATH: `${bin}:${process.env.PATH}` } });
+  execFileSync(join(bin, 'buf'), ['generate', '.', ...paths], {
+    cwd: work,
+    stdio: 'inherit',
+    env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+  });
 }
 
 /** An index of every generated file, so that the registry can name all messages without a list kept by hand. */
@@ -81,7 +91,11 @@ function index() {
   });
   writeFileSync(
     join(out, 'files.ts'),
-    [...lines.map(({ file, symbol }) => `import { ${symbol} } from './${file}';`), `export const files = [${lines.map((l) => l.symbol).join(', ')}];`, ''].join('\n'),
+    [
+      ...lines.map(({ file, symbol }) => `import { ${symbol} } from './${file}';`),
+      `export const files = [${lines.map((l) => l.symbol).join(', ')}];`,
+      '',
+    ].join('\n'),
   );
 }
 
