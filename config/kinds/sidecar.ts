@@ -47,7 +47,10 @@ const sidecarEgress = message(
 export type SidecarEgress = ValueOf<typeof sidecarEgress>;
 
 const outboundTrafficPolicy = message('What happens with traffic to unknown services.', {
-  mode: choice(['REGISTRY_ONLY', 'ALLOW_ANY'], 'Refused or passed through.'),
+  mode: choice(
+    ['REGISTRY_ONLY', 'ALLOW_ANY', '', 'ALLOW_ANY_DYNAMIC_DNS'],
+    'Refused or passed through; the last one is for MeshConfig only.',
+  ),
   egressProxy: message(
     'Where such traffic is sent.',
     {

@@ -1,8 +1,18 @@
 // The rules of each kind: what a schema cannot say, found by pure functions from an object to findings.
 import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
+import { checkAuthorizationPolicy } from './authorization-policy.ts';
+import { checkDestinationRule } from './destination-rule.ts';
+import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
 import type { Findings } from './finding.ts';
 import { checkGateway } from './gateway.ts';
+import { checkPeerAuthentication } from './peer-authentication.ts';
+import { checkProxyConfig } from './proxy-config.ts';
+import { checkRequestAuthentication } from './request-authentication.ts';
+import { checkServiceEntry } from './service-entry.ts';
+import { checkSidecar } from './sidecar.ts';
+import { checkTelemetry } from './telemetry.ts';
 import { checkVirtualService } from './virtual-service.ts';
+import { checkWorkloadEntry, checkWorkloadGroup } from './workload.ts';
 
 type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>) => Findings };
 
@@ -10,6 +20,18 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>) => Findings };
 const rules: Rules = {
   VirtualService: checkVirtualService,
   Gateway: checkGateway,
+  DestinationRule: checkDestinationRule,
+  ServiceEntry: checkServiceEntry,
+  WorkloadEntry: checkWorkloadEntry,
+  WorkloadGroup: checkWorkloadGroup,
+  Sidecar: checkSidecar,
+  PeerAuthentication: checkPeerAuthentication,
+  RequestAuthentication: checkRequestAuthentication,
+  AuthorizationPolicy: checkAuthorizationPolicy,
+  Telemetry: checkTelemetry,
+  WasmPlugin: checkWasmPlugin,
+  TrafficExtension: checkTrafficExtension,
+  ProxyConfig: checkProxyConfig,
 };
 
 /** What the rules of its kind find in an object. */

@@ -1,0 +1,102 @@
+// Rules of Telemetry.
+import { parse } from '@bufbuild/cel';
+import type { AccessLogging, CustomTag, Metrics, MetricsOverride, Telemetry, Tracing } from '../kinds/telemetry.ts';
+import { checkDuration } from './durations.ts';
+import { conflict, doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
+import { checkAttachment } from './selectors.ts';
+
+/** What Istio's webhook refuses or warns about in a Telemetry. */
+export function checkTelemetry(telemetry: Telemetry): Findings {
+  const spec = telemetry.spec ?? {};
+  return [
+    ...checkAttachment(spec),
+    ...each(spec.metrics, 'spec.metrics', checkMetrics),
+    ...((spec.tracing ?? []).length > 1
+      ? doubtful('spec.tracing', 'multiple tracing is not currently supported')
+      : fine),
+    ...each(spec.tracing, 'spec.tracing', checkTracing),
+    ...each(spec.accessLogging, 'spec.accessLogging', checkAccessLogging),
+  ];
+}
+
+type Providers = Tracing['providers'];
+
+function checkProviders(providers: Providers, path: string): Findings {
+  return each(providers, path, ({ name }, at) =>
+    (name ?? '') === '' ? missing(`${at}.name`, 'providers.name may not be empty') : fine,
+  );
+}
+
+function checkTracing(tracing: Tracing, path: string): Findings {
+  const share = tracing.randomSamplingPercentage;
+  return [
+    ...((tracing.providers ?? []).length > 1
+      ? doubtful(`${path}.providers`, 'multiple providers is not currently supported')
+      : fine),
+    ...checkProviders(tracing.providers, `${path}.providers`),
+    ...(share === undefined || (share >= 0 && share <= 100)
+      ? fine
+      : invalid(`${path}.randomSamplingPercentage`, 'randomSamplingPercentage must be in range [0.0, 100.0]')),
+    ...Object.entries(tracing.customTags ?? {}).flatMap(([name, tag]) =>
+      checkTag(name, tag, `${path}.customTags.${name}`),
+    ),
+  ];
+}
+
+function checkTag(name: string, tag: CustomTag, path: string): Findings {
+  const filled = (value: string | undefined, what: string): Findings =>
+    value === undefined || value === '' ? missing(path, `${what} may not be empty`) : fine;
+  return [
+    ...(name === '' ? missing(path, 'tag name may not be empty') : fine),
+    ...(tag.literal === undefined ? fine : filled(tag.literal.value, 'literal tag value')),
+    ...(tag.environment === undefined ? fine : filled(tag.environment.name, 'environment tag name')),
+    ...(tag.header === undefined ? fine : filled(tag.header.name, 'header tag name')),
+    ...(tag.formatter === undefined ? fine : filled(tag.formatter.value, 'formatter tag value')),
+  ];
+}
+
+function checkMetrics(metrics: Metrics, path: string): Findings {
+  return [
+    ...checkProviders(metrics.providers, `${path}.providers`),
+    ...checkDuration(metrics.reportingInterval, `${path}.reportingInterval`),
+    ...each(metrics.overrides, `${path}.overrides`, checkOverride),
+  ];
+}
+
+function checkOverride(override: MetricsOverride, path: string): Findings {
+  return [
+    ...(override.match?.customMetric === ''
+      ? missing(`${path}.match.customMetric`, 'customMetric may not be empty')
+      : fine),
+    ...Object.entries(override.tagOverrides ?? {}).flatMap(([name, tag]) => {
+      const at = `${path}.tagOverrides.${name}`;
+      const value = tag.value ?? '';
+      if (name === '') return missing(at, 'tagOverrides.name may not be empty');
+      if ((tag.operation ?? 'UPSERT') === 'UPSERT') {
+        return value === '' ? missing(`${at}.value`, 'tagOverrides.value must be set when operation is UPSERT') : fine;
+      }
+      return value === ''
+        ? fine
+        : conflict(`${at}.value`, 'tagOverrides.value may only be set when operation is UPSERT');
+    }),
+  ];
+}
+
+function checkAccessLogging(logging: AccessLogging, path: string): Findings {
+  return [
+    ...checkProviders(logging.providers, `${path}.providers`),
+    ...(logging.filter === undefined
+      ? fine
+      : checkExpression(logging.filter.expression ?? '', `${path}.filter.expression`)),
+  ];
+}
+
+function checkExpression(expression: string, path: string): Findings {
+  try {
+    parse(expression);
+    return fine;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.slice(0, 200) : 'it cannot be parsed';
+    return invalid(path, `must be a valid CEL expression: ${reason}`);
+  }
+}
