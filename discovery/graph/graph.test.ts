@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { collection, index } from './collect.ts';
-import { Graph, input, query } from './graph.ts';
+import { Graph, input, type Query, query } from './graph.ts';
 
 interface Item {
   readonly group: string;
@@ -69,7 +69,7 @@ describe('graph', () => {
   });
 
   it('refuses a query that reads itself', () => {
-    const loop = query<string, number>('loop', (read, key) => read(loop, key) + 1);
+    const loop: Query<string, number> = query('loop', (read, key: string) => read(loop, key) + 1);
     expect(() => new Graph([]).read(loop, 'x')).toThrow('reads itself');
   });
 

@@ -7,5 +7,8 @@ export interface Outcome {
   readonly skipped: number;
 }
 
-/** Runs the cases of a folder, printing failing names and scores; `main.ts` prints the last line. */
-export type Runner = (folder: string, out: (line: string) => void) => Promise<Outcome>;
+/**
+ * Runs the cases of a folder, printing failing names and scores; `main.ts` prints the last line. `show` names cases by a
+ * part of their name whose differences are printed in full.
+ */
+export type Runner = (folder: string, out: (line: string) => void, show?: string) => Promise<Outcome>;

@@ -43,7 +43,8 @@ export interface Case {
 /** Cases of a folder in name order, one at a time. */
 export function* readCases<C extends Case>(folder: string): Generator<C> {
   for (const file of readdirSync(folder).sort()) {
-    if (file.endsWith('.json') && !file.startsWith('_')) yield JSON.parse(readFileSync(join(folder, file), 'utf8')) as C;
+    if (file.endsWith('.json') && !file.startsWith('_'))
+      yield JSON.parse(readFileSync(join(folder, file), 'utf8')) as C;
   }
 }
 
@@ -91,5 +92,9 @@ export function meshOf(folder: string, input: CaseInput): Readonly<Record<string
   const base = JSON.parse(readFileSync(join(folder, '..', 'default-mesh.json'), 'utf8')) as Record<string, unknown>;
   const { _unset, defaultConfig, ...over } = (input.meshConfig ?? {}) as Record<string, unknown>;
   for (const field of (_unset as string[] | undefined) ?? []) delete base[field];
-  return { ...base, ...over, defaultConfig: { ...(base['defaultConfig'] as object), ...(defaultConfig as object | undefined) } };
+  return {
+    ...base,
+    ...over,
+    defaultConfig: { ...(base['defaultConfig'] as object), ...(defaultConfig as object | undefined) },
+  };
 }

@@ -1,0 +1,30 @@
+// Puts the graph together: all collections in an order in which each reads only earlier ones, and how objects enter.
+import type { KindName } from '../config/kinds/kinds.ts';
+import type { ObjectChange } from '../config/sources/source.ts';
+import { Graph, type Input } from './graph/graph.ts';
+import { labelMentionCollections } from './model/label-mentions.ts';
+import { objects } from './model/objects.ts';
+import { virtualServices } from './model/route.ts';
+import { serviceDefinitions } from './model/service-definitions.ts';
+import { services } from './model/services.ts';
+import { sidecars } from './model/sidecar-scope.ts';
+import { workloads } from './model/workloads.ts';
+
+/** A graph of an empty world. The mesh configuration and the process's facts must be written before anything is read. */
+export function createGraph(): Graph {
+  return new Graph([workloads, serviceDefinitions, services, virtualServices, sidecars, ...labelMentionCollections]);
+}
+
+/** Writes object changes. Returns how many made a difference. */
+export function writeObjects(graph: Graph, changes: readonly ObjectChange[]): number {
+  let count = 0;
+  for (const { kind, key, object } of changes) {
+    if (graph.write(objects[kind] as unknown as Input<string, unknown>, key, object)) count++;
+  }
+  return count;
+}
+
+/** Whether a kind has an input in the graph. */
+export function isTranslated(kind: string): kind is KindName {
+  return Object.hasOwn(objects, kind);
+}
