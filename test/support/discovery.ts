@@ -1,0 +1,103 @@
+// The control plane as its own process, as operators run it: `meltemi discovery` on free ports.
+import { join } from 'node:path';
+import { Child } from './child.ts';
+import { freePort } from './ports.ts';
+import { waitFor } from './wait.ts';
+
+export interface DiscoveryPorts {
+  /** xDS in plain text. */
+  readonly grpc: number;
+  /** xDS and the certificate authority, with TLS. */
+  readonly secureGrpc: number;
+  /** Readiness and debug. */
+  readonly http: number;
+  /** Webhooks. */
+  readonly https: number;
+  /** Metrics and debug. */
+  readonly monitoring: number;
+}
+
+export interface DiscoveryOptions {
+  /** Kubernetes as the source. */
+  readonly kubeconfig?: string;
+  /** A folder of YAML as the source. */
+  readonly configFolder?: string;
+  /** Address of every port; 127.0.0.1 by default. */
+  readonly address?: string;
+  /** Those of a server that ended, to come back in its place; free ones by default. */
+  readonly ports?: DiscoveryPorts;
+  readonly flags?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Milliseconds until /ready must say 200; 60 s by default. */
+  readonly timeoutMs?: number;
+}
+
+/** A running control plane that is ready. */
+export interface TestDiscovery extends AsyncDisposable {
+  readonly child: Child;
+  readonly address: string;
+  readonly ports: DiscoveryPorts;
+  /** Milliseconds from its start to its first 200 at /ready. */
+  readonly readyAfterMs: number;
+  /** GET of a path of the monitoring port; throws for a status other than 200. */
+  get(path: string): Promise<string>;
+}
+
+/** Starts `meltemi discovery` and waits until it is ready. */
+export async function startDiscovery(options: DiscoveryOptions): Promise<TestDiscovery> {
+  const address = options.address ?? '127.0.0.1';
+  const ports = options.ports ?? (await freePorts(address));
+  const started = performance.now();
+  const child = new Child({
+    name: 'meltemi discovery',
+    command: process.execPath,
+    args: [join(import.meta.dirname, '..', '..', 'cmd', 'main.ts'), 'discovery', ...flagsOf(options, address, ports)],
+    environment: { ...process.env, ...options.environment },
+  });
+  try {
+    const isReady = async () => {
+      if (!child.running) return true;
+      return (await fetch(`http://${address}:${ports.http}/ready`)).status === 200;
+    };
+    const timeoutMs = options.timeoutMs ?? 60_000;
+    const detail = () => child.output().slice(-4000);
+    await waitFor('meltemi discovery to be ready', isReady, { timeoutMs, intervalMs: 10, detail });
+    child.assertRunning();
+  } catch (error) {
+    await child.kill();
+    throw error;
+  }
+  return {
+    child,
+    address,
+    ports,
+    readyAfterMs: performance.now() - started,
+    get: (path) => getText(`http://${address}:${ports.monitoring}${path}`),
+    [Symbol.asyncDispose]: async () => void (await child.stop()),
+  };
+}
+
+async function freePorts(address: string): Promise<DiscoveryPorts> {
+  const found = new Set<number>();
+  while (found.size < 5) found.add(await freePort(address));
+  const [grpc, secureGrpc, http, https, monitoring] = [...found] as [number, number, number, number, number];
+  return { grpc, secureGrpc, http, https, monitoring };
+}
+
+function flagsOf(options: DiscoveryOptions, address: string, ports: DiscoveryPorts): readonly string[] {
+  return [
+    ...(options.kubeconfig === undefined ? [] : ['--kubeconfig', options.kubeconfig]),
+    ...(options.configFolder === undefined ? [] : ['--configDir', options.configFolder]),
+    ...['--grpcAddr', `${address}:${ports.grpc}`, '--secureGRPCAddr', `${address}:${ports.secureGrpc}`],
+    ...['--httpAddr', `${address}:${ports.http}`, '--httpsAddr', `${address}:${ports.https}`],
+    ...['--monitoringAddr', `${address}:${ports.monitoring}`],
+    ...(options.flags ?? []),
+  ];
+}
+
+async function getText(url: string): Promise<string> {
+  const answer = await fetch(url);
+  const text = await answer.text();
+  if (answer.status !== 200) throw new Error(`GET ${url}: ${answer.status} ${text}`);
+  return text;
+}
