@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KindName, ObjectOf } from '../../config/kinds/kinds.ts';
 import { kinds } from '../../config/kinds/kinds.ts';
-import type { MeshConfig } from '../../config/mesh.ts';
+import { defaultMeshConfig, type MeshConfig, parseMeshConfig } from '../../config/mesh.ts';
 import type { ObjectMeta } from '../../config/object.ts';
 import { type Input, input, query } from '../graph/graph.ts';
 
@@ -14,7 +14,7 @@ export const objects: ObjectInputs = Object.fromEntries(
   Object.keys(kinds).map((kind) => [kind, input<{ metadata: ObjectMeta }>(kind, sameObject)]),
 ) as unknown as ObjectInputs;
 
-/** The mesh configuration in force; its only key is `mesh`. */
+/** A mesh configuration that takes the ConfigMap's place; its only key is `mesh`. */
 export const meshInput = input<MeshConfig>('mesh');
 
 /** Facts fixed at start: the key is the fact's name. */
@@ -29,16 +29,26 @@ export interface ProcessFacts {
   /** Domain that completes short names in rules, where it is not `domain`; '' leaves `name.namespace`. */
   readonly ruleDomain?: string;
   readonly systemNamespace: string;
+  readonly revision?: string;
   /** Behaviour switches by istiod's environment names, only those that differ from their default. */
   readonly features: Readonly<Record<string, string>>;
 }
 
-/** The mesh configuration. */
-export const mesh = query('mesh-config', (read, _key: 'mesh') => {
-  const value = read(meshInput, 'mesh');
-  if (value === undefined) throw new Error('the mesh configuration was never written');
-  return value;
+/**
+ * The mesh configuration: what was written to `meshInput` (a --meshConfig file), or else the ConfigMap `istio` of the
+ * system namespace over the defaults. A ConfigMap that does not parse was refused by its source, which kept the last good.
+ */
+export const mesh = query('mesh-config', (read, _key: 'mesh'): MeshConfig => {
+  const written = read(meshInput, 'mesh');
+  if (written !== undefined) return written;
+  const text = read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts')))?.data?.['mesh'];
+  return (text === undefined ? undefined : parseMeshConfig(text).mesh) ?? defaultMeshConfig;
 });
+
+/** Key of the ConfigMap that holds the mesh configuration: `istio`, or `istio-<revision>`. */
+export function meshConfigMapKey({ systemNamespace, revision }: ProcessFacts): string {
+  return `${systemNamespace}/istio${revision === undefined || revision === '' || revision === 'default' ? '' : `-${revision}`}`;
+}
 
 /** The process's facts. */
 export const facts = query('process-facts', (read, _key: 'facts') => {

@@ -1,5 +1,5 @@
 // Compares our resources with the suite's at rising levels of strictness (suites/README.md section 2).
-import type { ResourceJson } from '../support/world.ts';
+import type { ResourceJson } from '../../discovery/dump.ts';
 
 /** Resources of one proxy by type, as protojson. */
 export interface ResourceSet {

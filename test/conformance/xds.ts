@@ -4,18 +4,11 @@ import { join } from 'node:path';
 import type { JsonObject } from '@bufbuild/protobuf';
 import { create } from '@bufbuild/protobuf';
 import type { MeshConfig } from '../../config/mesh.ts';
+import { findResource, listResources, type ResourceJson, routeNamesOf } from '../../discovery/dump.ts';
 import { parseNode } from '../../discovery/proxy/node.ts';
 import type { Proxy } from '../../discovery/proxy/proxy.ts';
 import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import {
-  connect,
-  findResource,
-  graphOf,
-  jsonOf,
-  listResources,
-  type ResourceJson,
-  testFacts,
-} from '../support/world.ts';
+import { connect, graphOf, jsonOf, testFacts } from '../support/world.ts';
 import type { Outcome } from './runner.ts';
 import { type Case, type CaseInput, type CaseProxy, meshOf, objectsOf, readCases, skipReason } from './suite.ts';
 import { compareResources, type Difference, levels, type ResourceSet } from './xds-compare.ts';
@@ -97,21 +90,6 @@ export function proxyOf(proxy: CaseProxy): Proxy {
     dnsDomain: proxy.dnsDomain,
     labels: { ...parsed.proxy.labels, ...proxy.labels },
   };
-}
-
-/** Names of the route configurations that listeners refer to over RDS, each once. */
-export function routeNamesOf(listeners: readonly ResourceJson[]): readonly string[] {
-  const found = new Set<string>();
-  const walk = (value: unknown): void => {
-    if (Array.isArray(value)) for (const item of value) walk(item);
-    else if (typeof value === 'object' && value !== null) {
-      const name = (value as { rds?: { routeConfigName?: unknown } }).rds?.routeConfigName;
-      if (typeof name === 'string') found.add(name);
-      for (const item of Object.values(value)) walk(item);
-    }
-  };
-  walk(listeners);
-  return [...found].sort();
 }
 
 function judge(folder: string, c: XdsCase, pool: Pool): readonly Difference[] {
