@@ -50,6 +50,9 @@ export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRou
   },
 );
 
+/** Collections of this file, for the graph. */
+export const routeCollections = [virtualServices];
+
 /** Keys by `gateway|namespace of the VirtualService`: the lists from which scopes choose. */
 export const routesByGatewayAndNamespace = index('routes-by-gateway-and-namespace', virtualServices, (item) =>
   item.gateways.map((gateway) => `${gateway}|${item.namespace}`),
