@@ -10,7 +10,7 @@ import type {
 } from '../kinds/destination-rule.ts';
 import { isIpAddress } from './addresses.ts';
 import { checkConnectionPool, checkOutlierDetection } from './connection-pool.ts';
-import { conflict, each, type Findings, fine, invalid, missing, unique } from './finding.ts';
+import { conflict, doubtful, each, type Findings, fine, invalid, missing, unique } from './finding.ts';
 import { checkLoadBalancer } from './load-balancer.ts';
 import {
   checkExportTo,
@@ -70,7 +70,9 @@ function checkPortPolicy(policy: PortTrafficPolicy, path: string): Findings {
   return [
     ...(port === undefined
       ? missing(`${path}.port`, 'portTrafficPolicy must have valid port')
-      : checkPortNumber(port.number, `${path}.port.number`)),
+      : (port.number ?? 0) === 0
+        ? doubtful(`${path}.port`, 'the port has no number; the policy applies to no port')
+        : checkPortNumber(port.number, `${path}.port.number`)),
     ...(empty ? missing(path, 'port traffic policy must have at least one field') : fine),
     ...checkOutlierDetection(outlierDetection, `${path}.outlierDetection`),
     ...checkConnectionPool(connectionPool, `${path}.connectionPool`),
@@ -132,5 +134,5 @@ function checkRetryBudget(budget: RetryBudget | undefined, path: string): Findin
   const percent = budget?.percent;
   return percent === undefined || (percent >= 0 && percent <= 100)
     ? fine
-    : invalid(`${path}.percent`, `retry budget percent must be in range 0..100, was ${percent}`);
+    : doubtful(`${path}.percent`, `retry budget percent must be in range 0..100, was ${percent}`);
 }

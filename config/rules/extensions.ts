@@ -49,15 +49,19 @@ function checkWasm(wasm: WasmExtension, path: string): Findings {
 
 const schemes: ReadonlySet<string> = new Set(['', 'http', 'https', 'file', 'oci']);
 
+/** A URL, or without a scheme the name of an image or a host, `registry/image:tag`. */
 function checkUrl(url: string, path: string): Findings {
   if (url === '') return missing(path, 'url field needs to be set');
-  const scheme = schemeOf(url);
-  if (/^[a-zA-Z][a-zA-Z0-9+.-]*:\/\//.test(url) && !schemes.has(scheme)) {
-    return invalid(path, `url contains unsupported scheme: ${scheme}`);
+  const problem = requestProblem(url);
+  if (problem === undefined) {
+    return schemes.has(schemeOf(url)) ? fine : invalid(path, `url contains unsupported scheme: ${schemeOf(url)}`);
   }
-  // Without a scheme it is an image's name, `registry/image:tag`.
-  const problem = urlProblem(url.includes('://') ? url : `oci://${url}`);
-  return problem === undefined ? fine : invalid(path, `failed to parse url: ${problem}`);
+  return requestProblem(`http://${url}`) === undefined ? fine : invalid(path, `failed to parse url: ${problem}`);
+}
+
+/** What is wrong with a URL that is to be fetched: it must be absolute or a path from the root. */
+function requestProblem(url: string): string | undefined {
+  return schemeOf(url) === '' && !url.startsWith('/') ? 'the URL lacks a scheme' : urlProblem(url);
 }
 
 function checkSha256(sum: string, path: string): Findings {

@@ -42,6 +42,11 @@ export function deprecated(path: string, message: string): Findings {
   return [warningOf('deprecated-field', message, { path })];
 }
 
+/** The same finding, but one that does not refuse the object. */
+export function asWarning(finding: Diagnostic): Diagnostic {
+  return { ...finding, severity: 'warning' };
+}
+
 /** Runs a check on each element of a list with the path of the element. */
 export function each<T>(
   items: readonly T[] | undefined,

@@ -116,7 +116,7 @@ function checkResolution(spec: Spec): Findings {
         : conflict('spec.endpoints', 'no endpoints should be provided for resolution type none');
     case 'STATIC':
       return each(endpoints, 'spec.endpoints', (endpoint, path) => [
-        ...checkWorkloadEndpoint(endpoint, path, true),
+        ...checkWorkloadEndpoint(endpoint, path, 'ip-or-socket'),
         ...checkEndpointPorts(spec, endpoint.ports, path),
       ]);
     case 'DNS':
@@ -157,7 +157,7 @@ function checkDns(spec: Spec): Findings {
       ? conflict('spec.endpoints', `there must only be 0 or 1 endpoint for resolution mode ${mode}`)
       : fine),
     ...each(endpoints, 'spec.endpoints', (endpoint, path) => [
-      ...checkWorkloadEndpoint(endpoint, path),
+      ...checkWorkloadEndpoint(endpoint, path, 'ip-or-name'),
       ...checkEndpointPorts(spec, endpoint.ports, path),
     ]),
   ];

@@ -161,11 +161,13 @@ function checkHost(entry: string, path: string): Findings {
   const [namespace = '', host = '', ...rest] = entry.split('/');
   if (!entry.includes('/') || rest.length > 0) return invalid(path, 'host must be of form namespace/dnsName');
   const wildcards = namespace === '*' || namespace === '.' || namespace === '~';
+  // `~name` takes a namespace out of what the other entries select.
+  const excluded = namespace.startsWith('~') && isDnsLabel(namespace.slice(1));
   return [
     ...(namespace === '' || host === ''
       ? invalid(path, 'config namespace and dnsName in host entry cannot be empty')
       : fine),
-    ...(namespace === '' || wildcards || isDnsLabel(namespace)
+    ...(namespace === '' || wildcards || excluded || isDnsLabel(namespace)
       ? fine
       : invalid(path, `invalid namespace value "${namespace}" in sidecar`)),
     ...(host === '*' || host.includes('.') || host === ''

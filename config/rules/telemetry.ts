@@ -2,7 +2,7 @@
 import { parse } from '@bufbuild/cel';
 import type { AccessLogging, CustomTag, Metrics, MetricsOverride, Telemetry, Tracing } from '../kinds/telemetry.ts';
 import { checkDuration } from './durations.ts';
-import { conflict, doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
+import { asWarning, conflict, doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
 import { checkAttachment } from './selectors.ts';
 
 /** What Istio's webhook refuses or warns about in a Telemetry. */
@@ -51,14 +51,16 @@ function checkTag(name: string, tag: CustomTag, path: string): Findings {
     ...(tag.literal === undefined ? fine : filled(tag.literal.value, 'literal tag value')),
     ...(tag.environment === undefined ? fine : filled(tag.environment.name, 'environment tag name')),
     ...(tag.header === undefined ? fine : filled(tag.header.name, 'header tag name')),
-    ...(tag.formatter === undefined ? fine : filled(tag.formatter.value, 'formatter tag value')),
+    // As above.
+    ...(tag.formatter === undefined ? fine : filled(tag.formatter.value, 'formatter tag value').map(asWarning)),
   ];
 }
 
 function checkMetrics(metrics: Metrics, path: string): Findings {
   return [
     ...checkProviders(metrics.providers, `${path}.providers`),
-    ...checkDuration(metrics.reportingInterval, `${path}.reportingInterval`),
+    // Istio's webhook leaves it to the CRD, which refuses it.
+    ...checkDuration(metrics.reportingInterval, `${path}.reportingInterval`).map(asWarning),
     ...each(metrics.overrides, `${path}.overrides`, checkOverride),
   ];
 }

@@ -10,8 +10,11 @@ export function checkWorkloadEntry(entry: WorkloadEntry): Findings {
   return checkWorkloadEndpoint(entry.spec, 'spec');
 }
 
-/** Checks one workload: its address, ports and labels. Names may be addresses unless `addressOnly`. */
-export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, addressOnly = false): Findings {
+/** What the address of a workload may be beside an IP address. */
+export type AddressForms = 'any' | 'ip-or-socket' | 'ip-or-name';
+
+/** Checks one workload: its address, ports and labels. */
+export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, forms: AddressForms = 'any'): Findings {
   const address = endpoint.address ?? '';
   const at = `${path}.address`;
   if (address === '') {
@@ -22,7 +25,7 @@ export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, 
       ...checkLabels(endpoint.labels, `${path}.labels`),
     ];
   }
-  if (address.startsWith(unixPrefix)) {
+  if (address.startsWith(unixPrefix) && forms !== 'ip-or-name') {
     return [
       ...checkUnixPath(address.slice(unixPrefix.length), at),
       ...(Object.keys(endpoint.ports ?? {}).length === 0
@@ -31,11 +34,14 @@ export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, 
       ...checkLabels(endpoint.labels, `${path}.labels`),
     ];
   }
-  const known = isIpAddress(address) || (!addressOnly && domainProblem(address) === undefined);
+  const known = isIpAddress(address) || (forms !== 'ip-or-socket' && domainProblem(address) === undefined);
   return [
     ...(known
       ? fine
-      : invalid(at, `endpoint address "${address}" is not a valid ${addressOnly ? '' : 'FQDN or an '}IP address`)),
+      : invalid(
+          at,
+          `endpoint address "${address}" is not a valid ${forms === 'ip-or-socket' ? '' : 'FQDN or an '}IP address`,
+        )),
     ...Object.entries(endpoint.ports ?? {}).flatMap(([name, port]) => [
       ...checkPortName(name, `${path}.ports.${name}`),
       ...checkPortNumber(port, `${path}.ports.${name}`),
