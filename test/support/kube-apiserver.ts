@@ -137,14 +137,14 @@ export class TestApiServer implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
   }
 
-  /** Writes a kubeconfig for another user of this server, such as a service account. */
-  async writeKubeconfig(file: string, token: string): Promise<void> {
+  /** Writes a kubeconfig for another user of this server, such as a service account, or for a proxy before it. */
+  async writeKubeconfig(file: string, token: string, url = this.url): Promise<void> {
     const ca = (await readFile(this.caFile)).toString('base64');
     const config = {
       apiVersion: 'v1',
       kind: 'Config',
       'current-context': 'test',
-      clusters: [{ name: 'test', cluster: { server: this.url, 'certificate-authority-data': ca } }],
+      clusters: [{ name: 'test', cluster: { server: url, 'certificate-authority-data': ca } }],
       users: [{ name: 'test', user: { token } }],
       contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
     };
