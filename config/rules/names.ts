@@ -1,5 +1,6 @@
 // Names in configuration: domain names, ports, protocols, namespaces, labels. The rules are Istio's, laxer than RFC 1123.
 import { conflict, duplicate, each, type Findings, fine, invalid } from './finding.ts';
+import { isProtocol } from './protocols.ts';
 
 const label = /^[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?$/;
 const wildcardLabel = /^(?:\*|(?:\*|\*-)?[a-zA-Z0-9](?:[-a-zA-Z0-9]*[a-zA-Z0-9])?)$/;
@@ -62,25 +63,9 @@ export function checkSubsetName(name: string | undefined, path: string): Finding
   return isDnsLabel(name) ? fine : invalid(path, `subset name is invalid: ${name}`);
 }
 
-const protocols: ReadonlySet<string> = new Set([
-  'tcp',
-  'udp',
-  'grpc',
-  'grpc-web',
-  'http',
-  'http_proxy',
-  'http2',
-  'https',
-  'tls',
-  'mongo',
-  'redis',
-  'mysql',
-  'hbone',
-]);
-
 /** Checks the name of a protocol, in any case. */
 export function checkProtocol(protocol: string | undefined, path: string): Findings {
-  if (protocols.has((protocol ?? '').toLowerCase())) return fine;
+  if (isProtocol(protocol)) return fine;
   return invalid(path, `unsupported protocol: ${protocol ?? ''}`);
 }
 

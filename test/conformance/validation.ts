@@ -23,12 +23,16 @@ interface Verdict {
   readonly valid: boolean;
   readonly agrees: boolean;
   readonly warningsAgree: boolean;
+  readonly warnings: string;
   readonly reason: string;
 }
 
 const shownFailures = 60;
 
-/** Runs every `*.jsonl` of the folder. `SUITE_KIND` limits it to one kind, `SUITE_ALL` prints every failure. */
+/**
+ * Runs every `*.jsonl` of the folder. `SUITE_KIND` limits it to one kind, `SUITE_ALL` prints every failure, and
+ * `SUITE_WARNINGS` the objects that only one of the two warns about.
+ */
 export async function run(folder: string, out: (line: string) => void): Promise<Outcome> {
   const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
   const only = process.env['SUITE_KIND'];
@@ -44,6 +48,10 @@ export async function run(folder: string, out: (line: string) => void): Promise<
   const failures = verdicts.filter((verdict) => !verdict.agrees);
   const shown = process.env['SUITE_ALL'] === undefined ? failures.slice(0, shownFailures) : failures;
   for (const failure of shown) out(describe(failure));
+  if (process.env['SUITE_WARNINGS'] !== undefined) {
+    for (const verdict of verdicts)
+      if (verdict.entry.istio.valid && !verdict.warningsAgree) out(describeWarnings(verdict));
+  }
   if (shown.length < failures.length) out(`… and ${failures.length - shown.length} more (SUITE_ALL=1 shows all)`);
   for (const [kind, group] of Map.groupBy(verdicts, (verdict) => verdict.kind)) out(score(kind, group));
   if (verdicts.length > 0) out(score('all', verdicts));
@@ -54,7 +62,8 @@ function judge(kind: string, entry: Case): Verdict {
   // As in the webhook: the API server has pruned what the schema lacks.
   const diagnostics = validateObject(entry.resource, { unknown: 'ignore' });
   const valid = !hasErrors(diagnostics);
-  const warned = diagnostics.some((diagnostic) => diagnostic.severity === 'warning');
+  const warnings = diagnostics.filter((diagnostic) => diagnostic.severity === 'warning');
+  const warned = warnings.length > 0;
   const reason = valid
     ? `Istio says: ${(entry.istio.errors ?? []).join('; ')}`
     : diagnostics
@@ -68,6 +77,7 @@ function judge(kind: string, entry: Case): Verdict {
     valid,
     agrees: valid === entry.istio.valid,
     warningsAgree: valid && warned === (entry.istio.warnings ?? []).length > 0,
+    warnings: warnings.map(({ message }) => message).join('; '),
     reason,
   };
 }
@@ -75,6 +85,11 @@ function judge(kind: string, entry: Case): Verdict {
 function describe({ kind, entry, valid, reason }: Verdict): string {
   const what = entry.mutation ?? entry.origin;
   return `${kind} ${entry.id} (${what}): we ${valid ? 'accept' : 'refuse'} it. ${reason}`.slice(0, 400);
+}
+
+function describeWarnings({ kind, entry, warnings }: Verdict): string {
+  const theirs = (entry.istio.warnings ?? []).join('; ');
+  return `${kind} ${entry.id} (${entry.mutation ?? entry.origin}): we warn: ${warnings}. Istio warns: ${theirs}`;
 }
 
 function score(kind: string, group: readonly Verdict[]): string {
