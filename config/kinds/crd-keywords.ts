@@ -23,6 +23,8 @@ export interface CrdKeywords {
   readonly nullable?: boolean;
   /** Names of fields that the API server requires. */
   readonly required?: readonly string[];
+  /** Names of fields that the API server does not require, though we do: Istio's CRDs let them be absent. */
+  readonly notRequired?: readonly string[];
   /** Further spellings of fields that the API server lets through, each with the field that it stands for. */
   readonly aliases?: Readonly<Record<string, string>>;
   /** x-kubernetes-validations. */
@@ -39,11 +41,19 @@ export const atLeastOneMillisecond: CelRule = {
   rule: "duration(self) >= duration('1ms')",
 };
 
+/** Rules for a zero duration, which means something for this field: none. */
+export const anyDuration: CrdKeywords = { rules: [] };
+
 /** Rule of a port number. */
 export const portInRange: CelRule = {
   message: 'port must be between 1-65535',
   rule: '0 < self && self <= 65535',
 };
+
+/** Rule that a text has no `*`. */
+export function noWildcard(message: string): CelRule {
+  return { message, rule: "!self.contains('*')" };
+}
 
 /** Rule that at most one of some fields is set. */
 export function atMostOneOf(fields: readonly string[], message: string): CelRule {

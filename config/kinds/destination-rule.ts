@@ -11,7 +11,7 @@ import {
   workloadSelector,
   zoneAwareLbSetting,
 } from './common.ts';
-import { atLeastOneMillisecond } from './crd-keywords.ts';
+import { anyDuration } from './crd-keywords.ts';
 import {
   choice,
   decimal,
@@ -28,14 +28,14 @@ import {
 } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
-const sinceOneMillisecond = { crd: { rules: [atLeastOneMillisecond] } };
-
 const httpCookie = message(
   'A cookie whose value is hashed; the proxy sets it where it is absent.',
   {
     name: text('Cookie name.'),
     path: text('Path attribute of a cookie that the proxy sets.'),
-    ttl: duration('Lifetime of a cookie that the proxy sets; 0s is a session cookie, absent is never set.'),
+    ttl: duration('Lifetime of a cookie that the proxy sets; 0s is a session cookie, absent is never set.', {
+      crd: anyDuration,
+    }),
     attributes: listOf(
       message(
         'An attribute of the cookie.',
@@ -75,7 +75,7 @@ export type ConsistentHash = ValueOf<typeof consistentHash>;
 const warmup = message(
   'Lets the share of new endpoints grow slowly.',
   {
-    duration: duration('Time until an endpoint gets its full share.', sinceOneMillisecond),
+    duration: duration('Time until an endpoint gets its full share.'),
     minimumPercent: decimal('Share that an endpoint starts with, in percent; 10 by default.', {
       crd: { minimum: 0, maximum: 100, nullable: true },
     }),
@@ -96,7 +96,7 @@ export const loadBalancerSettings = message(
     consistentHash,
     localityLbSetting,
     zoneAwareLbSetting,
-    warmupDurationSecs: duration('Former name of warmup.duration.', { deprecated: true, ...sinceOneMillisecond }),
+    warmupDurationSecs: duration('Former name of warmup.duration.', { deprecated: true }),
     warmup,
   },
   { oneofs: [['simple', 'consistentHash']] },
@@ -133,7 +133,7 @@ const retryBudget = message('Limits retries in proportion to the requests under 
     crd: { minimum: 0, maximum: 100, nullable: true },
   }),
   minRetryConcurrency: uint32('Retries that are always allowed; 3 by default.'),
-  budgetInterval: duration('Time over which requests are counted.'),
+  budgetInterval: duration('Time over which requests are counted.', { crd: anyDuration }),
 });
 export type RetryBudget = ValueOf<typeof retryBudget>;
 
@@ -142,7 +142,7 @@ export const trafficPolicy = message('How connections to a service are made.', {
   connectionPool: connectionPoolSettings,
   outlierDetection,
   tls: clientTlsSettings,
-  portLevelSettings: listOf(portTrafficPolicy, 'Policies of single ports.'),
+  portLevelSettings: listOf(portTrafficPolicy, 'Policies of single ports.', { crd: { maxItems: 4096 } }),
   tunnel: tunnelSettings,
   proxyProtocol,
   retryBudget,
@@ -171,17 +171,21 @@ export const destinationRule = defineKind({
     ageColumn,
   ],
   description: 'How traffic to a service behaves after it was routed: load balancing, pools, outliers, TLS, subsets.',
-  body: message('A DestinationRule.', {
-    spec: required(
-      message('Policies for traffic to one host.', {
-        host: required(text('Service name; a short name is taken in the namespace of the rule.')),
-        trafficPolicy,
-        subsets: listOf(subset, 'Named parts of the service.'),
-        exportTo: listOf(text('`.`, `*` or a namespace.'), 'Namespaces that see the rule; all when absent.'),
-        workloadSelector,
-      }),
-    ),
-    status: meshStatus,
-  }),
+  body: message(
+    'A DestinationRule.',
+    {
+      spec: required(
+        message('Policies for traffic to one host.', {
+          host: required(text('Service name; a short name is taken in the namespace of the rule.')),
+          trafficPolicy,
+          subsets: listOf(subset, 'Named parts of the service.'),
+          exportTo: listOf(text('`.`, `*` or a namespace.'), 'Namespaces that see the rule; all when absent.'),
+          workloadSelector,
+        }),
+      ),
+      status: meshStatus,
+    },
+    { crd: { notRequired: ['spec'] } },
+  ),
 });
 export type DestinationRule = ObjectOfDef<typeof destinationRule>;

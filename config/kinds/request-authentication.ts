@@ -1,6 +1,6 @@
 // RequestAuthentication: which JSON Web Tokens a workload takes, and where it finds them.
 import { meshStatus, targetRef, workloadSelector } from './common.ts';
-import { atLeastOneMillisecond, atMostOneOf } from './crd-keywords.ts';
+import { atMostOneOf } from './crd-keywords.ts';
 import { choice, duration, flag, listOf, message, text, type ValueOf } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
@@ -42,9 +42,7 @@ const jwtRule = message(
       ),
       'Claims that are copied to headers.',
     ),
-    timeout: duration('Time that fetching the key set may take; 5s by default.', {
-      crd: { rules: [atLeastOneMillisecond] },
-    }),
+    timeout: duration('Time that fetching the key set may take; 5s by default.'),
     spaceDelimitedClaims: listOf(text('Claim.', nonEmpty), 'Claims whose text is a list, split at spaces.', {
       crd: { maxItems: 64 },
     }),

@@ -1,6 +1,6 @@
 // Telemetry: what proxies measure, trace and log.
 import { ageColumn, meshStatus, targetRef, workloadSelector } from './common.ts';
-import { atLeastOneMillisecond, atMostOneOf } from './crd-keywords.ts';
+import { atMostOneOf } from './crd-keywords.ts';
 import { choice, decimal, duration, flag, listOf, mapOf, message, text, type ValueOf } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
@@ -112,9 +112,7 @@ export type MetricsOverride = ValueOf<typeof metricsOverride>;
 const metrics = message('How metrics are reported.', {
   providers,
   overrides: listOf(metricsOverride, 'Changes, in order.'),
-  reportingInterval: duration('Time between reports of TCP metrics; 5s by default.', {
-    crd: { rules: [atLeastOneMillisecond] },
-  }),
+  reportingInterval: duration('Time between reports of TCP metrics; 5s by default.'),
 });
 export type Metrics = ValueOf<typeof metrics>;
 
