@@ -12,43 +12,33 @@ const report = (numbers: object, testResults: readonly object[] = []) =>
     ...numbers,
   });
 
+const lastLine = (exitCode: number, output: string, known?: number) =>
+  countsOf('last line', { exitCode, output }, known);
+const vitest = (exitCode: number, text?: string) => countsOf('vitest report', { exitCode, output: '', report: text });
+
 test.each([
-  ['a check that passed', countsOf('exit code', 0, '', undefined), '1 passed, 0 failed'],
-  ['a check that failed', countsOf('exit code', 2, '', undefined), '0 passed, 1 failed'],
-  [
-    'the last of several lines',
-    countsOf('last line', 0, '1 passed, 1 failed\n\n5 passed, 0 failed\n', undefined),
-    '5 passed, 0 failed',
-  ],
-  [
-    'a line with skipped ones',
-    countsOf('last line', 1, '5 passed, 2 failed, 3 skipped', undefined),
-    '5 passed, 2 failed, 3 skipped',
-  ],
-  ['a suite that says nothing', countsOf('last line', 0, 'hello', undefined), '0 passed, 1 failed'],
-  [
-    'a suite that passed all and crashed',
-    countsOf('last line', 139, '5 passed, 0 failed', undefined),
-    '5 passed, 1 failed',
-  ],
-  [
-    'a score reached',
-    countsOf('last line, held to a score', 0, '5 passed, 2 failed, 3 skipped', undefined),
-    '5 passed, 0 failed, 5 skipped',
-  ],
-  ['a score missed', countsOf('last line, held to a score', 1, '5 passed, 2 failed', undefined), '5 passed, 2 failed'],
+  ['a check that passed', countsOf('exit code', { exitCode: 0, output: '' }), '1 passed, 0 failed'],
+  ['a check that failed', countsOf('exit code', { exitCode: 2, output: '' }), '0 passed, 1 failed'],
+  ['the last of several lines', lastLine(0, '1 passed, 1 failed\n\n5 passed, 0 failed\n'), '5 passed, 0 failed'],
+  ['a line with skipped ones', lastLine(1, '5 passed, 2 failed, 3 skipped'), '5 passed, 2 failed, 3 skipped'],
+  ['a suite that says nothing', lastLine(0, 'hello'), '0 passed, 1 failed'],
+  ['a suite that passed all and crashed', lastLine(139, '5 passed, 0 failed'), '5 passed, 1 failed'],
+  ['as many failures as are known', lastLine(1, '5 passed, 2 failed, 3 skipped', 2), '5 passed, 0 failed, 5 skipped'],
+  ['more failures than are known', lastLine(1, '5 passed, 3 failed', 2), '5 passed, 3 failed'],
+  ['a crash where failures are known', lastLine(1, '5 passed, 0 failed', 2), '5 passed, 1 failed'],
   [
     'a vitest report',
-    countsOf('vitest report', 1, '', report({ numPassedTests: 4, numFailedTests: 1, numPendingTests: 2 })),
+    vitest(1, report({ numPassedTests: 4, numFailedTests: 1, numPendingTests: 2 })),
     '4 passed, 1 failed, 2 skipped',
   ],
   [
     'a test file that does not load',
-    countsOf('vitest report', 1, '', report({ numPassedTests: 4 }, [{ status: 'failed', assertionResults: [] }])),
+    vitest(1, report({ numPassedTests: 4 }, [{ status: 'failed', assertionResults: [] }])),
     '4 passed, 1 failed',
   ],
-  ['no vitest report', countsOf('vitest report', 1, '', undefined), '0 passed, 1 failed'],
-  ['a vitest report cut short', countsOf('vitest report', 0, '', '{'), '0 passed, 1 failed'],
+  ['an error outside tests', vitest(1, report({ numPassedTests: 4 })), '4 passed, 1 failed'],
+  ['no vitest report', vitest(1), '0 passed, 1 failed'],
+  ['a vitest report cut short', vitest(0, '{'), '0 passed, 1 failed'],
 ])('%s', (_, counts, expected) => {
   expect(formatCounts(counts)).toBe(expected);
 });
