@@ -1,8 +1,9 @@
 // Where a route sends requests: one cluster or several by weight, with mirrors, rewrites, timeout and retries.
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import type { Destination, HttpRoute, HttpRouteDestination } from '../../../../config/kinds/virtual-service.ts';
 import {
   type RouteAction,
+  RouteAction_MaxStreamDurationSchema,
   type RouteAction_RequestMirrorPolicy,
   RouteAction_RequestMirrorPolicySchema,
   RouteActionSchema,
@@ -10,6 +11,7 @@ import {
   WeightedCluster_ClusterWeightSchema,
   WeightedClusterSchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+import { RegexMatchAndSubstituteSchema } from '../../../../protos/gen/envoy/type/matcher/v3/regex_pb.ts';
 import { outboundCluster } from '../../names.ts';
 import { seconds, wireDuration } from '../wire.ts';
 import type { RouteContext } from './context.ts';
@@ -17,7 +19,7 @@ import { fractionOf } from './fault.ts';
 import { authorityOf, type HeaderChanges, headerChanges } from './headers.ts';
 import { retryPolicy } from './retry.ts';
 
-type ActionInit = MessageInitShape<typeof RouteActionSchema>;
+type ActionPart = Partial<Omit<RouteAction, '$typeName' | '$unknown'>>;
 
 /** A route action and the header changes that belong to its route rather than to one of several clusters. */
 export interface Routed {
@@ -45,10 +47,10 @@ export function routeAction(route: HttpRoute, context: RouteContext): Routed | u
     hashPolicy: destinations.flatMap(({ destination }) =>
       destination === undefined ? [] : context.hashPolicies(destination),
     ),
-    clusterSpecifier: single
-      ? { case: 'cluster', value: clusterOf(first.destination, context) }
-      : { case: 'weightedClusters', value: weightedClusters(destinations, context) },
   });
+  action.clusterSpecifier = single
+    ? { case: 'cluster', value: clusterOf(first.destination, context) }
+    : { case: 'weightedClusters', value: weightedClusters(destinations, context) };
   return { action, changes: single ? headerChanges(first.headers) : undefined };
 }
 
@@ -79,19 +81,21 @@ function weighted(one: HttpRouteDestination, context: RouteContext) {
 }
 
 /** Requests have no time limit unless the rule gives one; gRPC's own deadline is bounded likewise. */
-function timeouts(route: HttpRoute, context: RouteContext): ActionInit {
+function timeouts(route: HttpRoute, context: RouteContext): ActionPart {
   const timeout = wireDuration(route.timeout) ?? seconds(0);
   if (context.streamTimeouts) {
-    return { maxStreamDuration: { maxStreamDuration: timeout, grpcTimeoutHeaderMax: timeout } };
+    const limits = { maxStreamDuration: timeout, grpcTimeoutHeaderMax: timeout };
+    return { maxStreamDuration: create(RouteAction_MaxStreamDurationSchema, limits) };
   }
   return { timeout, maxGrpcTimeout: timeout };
 }
 
-function rewrites({ rewrite }: HttpRoute): ActionInit {
+function rewrites({ rewrite }: HttpRoute): ActionPart {
   if (rewrite === undefined) return {};
   const { uri, uriRegexRewrite: regex } = rewrite;
   if (regex !== undefined) {
-    return { regexRewrite: { pattern: { regex: regex.match ?? '' }, substitution: regex.rewrite ?? '' } };
+    const pattern = { regex: regex.match ?? '' };
+    return { regexRewrite: create(RegexMatchAndSubstituteSchema, { pattern, substitution: regex.rewrite ?? '' }) };
   }
   return uri === undefined || uri === '' ? {} : { prefixRewrite: uri };
 }

@@ -1,15 +1,12 @@
 // What binds a request to a host under consistent hashing: a header, cookie, query parameter or the source address.
 import { create } from '@bufbuild/protobuf';
-import type { TrafficPolicy } from '../../../../config/kinds/destination-rule.ts';
+import type { ConsistentHash } from '../../../../config/kinds/destination-rule.ts';
 import { compareText } from '../../../../config/object.ts';
 import {
   type RouteAction_HashPolicy,
   RouteAction_HashPolicySchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
 import { wireDuration } from '../wire.ts';
-
-/** The consistentHash part of a DestinationRule's load balancer. */
-export type ConsistentHash = NonNullable<NonNullable<TrafficPolicy['loadBalancer']>['consistentHash']>;
 
 /** Envoy's hash policies for a consistent hash; none where the rule names no property of the request. */
 export function hashPolicies(hash: ConsistentHash | undefined): RouteAction_HashPolicy[] {
