@@ -1,6 +1,7 @@
 // The registry of kinds: every kind that Meltemi reads, by name.
 import { authorizationPolicy } from './authorization-policy.ts';
 import { configMap } from './config-map.ts';
+import { deployment } from './deployment.ts';
 import { destinationRule } from './destination-rule.ts';
 import { endpointSlice } from './endpoint-slice.ts';
 import { envoyFilter } from './envoy-filter.ts';
@@ -34,6 +35,7 @@ export const kinds = Object.freeze({
   Secret: secret,
   ConfigMap: configMap,
   ServiceAccount: serviceAccount,
+  Deployment: deployment,
   VirtualService: virtualService,
   Gateway: gateway,
   AuthorizationPolicy: authorizationPolicy,

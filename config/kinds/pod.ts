@@ -1,5 +1,5 @@
 // Pod, of Kubernetes' core group: the fields that a mesh control plane reads.
-import { flag, int32, listOf, message, text, type ValueOf } from './field.ts';
+import { flag, int32, listOf, mapOf, message, text, type ValueOf } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
 const drop = { unknownFields: 'drop' } as const;
@@ -37,6 +37,21 @@ const spec = message(
   drop,
 );
 export type PodSpec = ValueOf<typeof spec>;
+
+/** What a controller makes pods of. */
+export const podTemplate = message(
+  'What each pod is made of.',
+  {
+    metadata: message(
+      'Metadata of each pod.',
+      { labels: mapOf(text('A label.'), 'Labels.'), annotations: mapOf(text('An annotation.'), 'Annotations.') },
+      drop,
+    ),
+    spec,
+  },
+  drop,
+);
+export type PodTemplate = ValueOf<typeof podTemplate>;
 
 const status = message(
   'What is so.',
