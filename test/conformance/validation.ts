@@ -1,8 +1,9 @@
-// Runs suites/validation: is our verdict on each object that of Istio's validating webhook?
+// Runs suites/validation: is our verdict on each object that of Istio's validating webhook, and of its CRDs?
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatDiagnostic, hasErrors } from '../../config/diagnostic.ts';
 import { validateObject } from '../../config/validate.ts';
+import { crdVerdictsOf } from './crd-verdicts.ts';
 import type { Outcome } from './runner.ts';
 
 interface Case {
@@ -15,6 +16,7 @@ interface Case {
     readonly errors?: readonly string[];
     readonly warnings?: readonly string[];
   };
+  readonly crd: { readonly valid: boolean; readonly errors?: readonly string[] };
 }
 
 interface Verdict {
@@ -31,7 +33,8 @@ const shownFailures = 60;
 
 /**
  * Runs every `*.jsonl` of the folder. `SUITE_KIND` limits it to one kind, `SUITE_ALL` prints every failure, and
- * `SUITE_WARNINGS` the objects that only one of the two warns about.
+ * `SUITE_WARNINGS` the objects that only one of the two warns about. `SUITE_CRD=0` leaves out the CRDs, whose verdicts
+ * come from a real API server and do not count in the outcome.
  */
 export async function run(folder: string, out: (line: string) => void): Promise<Outcome> {
   const files = (await readdir(folder)).filter((name) => name.endsWith('.jsonl')).sort();
@@ -55,7 +58,42 @@ export async function run(folder: string, out: (line: string) => void): Promise<
   if (shown.length < failures.length) out(`… and ${failures.length - shown.length} more (SUITE_ALL=1 shows all)`);
   for (const [kind, group] of Map.groupBy(verdicts, (verdict) => verdict.kind)) out(score(kind, group));
   if (verdicts.length > 0) out(score('all', verdicts));
+  if (process.env['SUITE_CRD'] !== '0') await scoreCrds(verdicts, out);
   return { passed: verdicts.length - failures.length, failed: failures.length, skipped: 0 };
+}
+
+async function scoreCrds(verdicts: readonly Verdict[], out: (line: string) => void): Promise<void> {
+  const answers = await crdVerdictsOf(verdicts.map((verdict) => verdict.entry.resource));
+  const judged = verdicts.map(({ kind, entry }, index) => {
+    const { valid, message } = answers[index] ?? { valid: false, message: 'no answer' };
+    return { kind, entry, valid, expected: entry.crd.valid, message };
+  });
+  const failures = judged.filter(({ valid, expected }) => valid !== expected);
+  const shown = process.env['SUITE_ALL'] === undefined ? failures.slice(0, shownFailures) : failures;
+  for (const { kind, entry, valid, message } of shown) {
+    const reason = valid ? `Istio's says: ${(entry.crd.errors ?? []).join('; ')}` : message;
+    out(
+      `CRD ${kind} ${entry.id} (${entry.mutation ?? entry.origin}): ours ${valid ? 'accepts' : 'refuses'} it. ${reason}`.slice(
+        0,
+        400,
+      ),
+    );
+  }
+  const groups = [...Map.groupBy(judged, ({ kind }) => kind), ['all', judged] as const];
+  for (const [kind, group] of groups) {
+    const agreeing = group.filter(({ valid, expected }) => valid === expected).length;
+    const accuracy = balancedAccuracy(group);
+    out(`CRD ${kind}: ${agreeing} of ${group.length} verdicts equal, balanced accuracy ${accuracy.toFixed(2)} %`);
+  }
+}
+
+/** The mean of the shares of right verdicts on good and on bad objects, in percent. */
+function balancedAccuracy(group: readonly { readonly valid: boolean; readonly expected: boolean }[]): number {
+  const shares = [true, false].flatMap((expected) => {
+    const part = group.filter((entry) => entry.expected === expected);
+    return part.length === 0 ? [] : [part.filter(({ valid }) => valid === expected).length / part.length];
+  });
+  return (100 * shares.reduce((sum, share) => sum + share, 0)) / Math.max(1, shares.length);
 }
 
 function judge(kind: string, entry: Case): Verdict {
