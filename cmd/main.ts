@@ -68,4 +68,10 @@ async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-process.exit(await main(process.argv.slice(2)));
+// A reader such as `head` that has seen enough is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+const exitCode = await main(process.argv.slice(2));
+// What was written to a pipe may still be on its way, and an exit would cut it off.
+await new Promise<void>((done) => process.stdout.write('', () => done()));
+await new Promise<void>((done) => process.stderr.write('', () => done()));
+process.exit(exitCode);
