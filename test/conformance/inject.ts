@@ -9,15 +9,9 @@ import type { ClusterView, InjectionSettings } from '../../webhook/context.ts';
 import { isObject, type JsonObject, listOf, memberAt, objectOf } from '../../webhook/json.ts';
 import { meshSettingsOf } from '../../webhook/mesh-settings.ts';
 import type { Pod } from '../../webhook/pod.ts';
-import { valuesOf } from '../../webhook/values.ts';
+import { proxyDefaultsOf, valuesOf } from '../../webhook/values.ts';
 import { injectObject } from '../../webhook/workload.ts';
-
-/** Counts of a suite's cases. */
-export interface Totals {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
+import type { Outcome } from './runner.ts';
 
 interface Case {
   readonly name: string;
@@ -29,7 +23,7 @@ interface Case {
 }
 
 /** Runs every case of the folder; `out` gets one line for each that fails, with the first differences. */
-export async function run(folder: string, out: (line: string) => void): Promise<Totals> {
+export async function run(folder: string, out: (line: string) => void, show = ''): Promise<Outcome> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json') && !name.startsWith('_')).sort();
   if (names.length === 0) throw new Error(`no cases in ${folder}`);
   const defaultMesh: unknown = JSON.parse(await readFile(join(folder, '_default-mesh.json'), 'utf8'));
@@ -38,7 +32,7 @@ export async function run(folder: string, out: (line: string) => void): Promise<
     const testCase: Case = JSON.parse(await readFile(join(folder, name), 'utf8'));
     const differences = runCase(testCase, objectOf(defaultMesh));
     if (differences.length === 0) passed++;
-    else out(`FAIL ${name}\n  ${differences.slice(0, 6).join('\n  ')}`);
+    else out(`FAIL ${name}\n  ${differences.slice(0, show !== '' && name.includes(show) ? 1_000 : 6).join('\n  ')}`);
   }
   return { passed, failed: names.length - passed, skipped: 0 };
 }
@@ -51,7 +45,8 @@ function runCase(testCase: Case, defaultMesh: JsonObject): readonly string[] {
 
 function settingsOf(testCase: Case, defaultMesh: JsonObject, revision: string): InjectionSettings {
   const given = testCase.settings;
-  const mesh = mergeMesh(defaultMesh, objectOf(given['meshConfig']));
+  const values = valuesOf(given['values']);
+  const mesh = mergeMesh(defaultMesh, objectOf(given['meshConfig']), proxyDefaultsOf(values));
   const read = meshSettingsOf(mesh);
   if ('problem' in read) throw new Error(read.problem);
   const mode = given['nativeSidecarMode'];
@@ -61,7 +56,7 @@ function settingsOf(testCase: Case, defaultMesh: JsonObject, revision: string): 
     defaultTemplates,
     templateAliases,
     injectedAnnotations,
-    values: valuesOf(given['values']),
+    values,
     mesh: read.settings,
     revision,
     nativeSidecars: mode === '2' ? 'auto' : mode === '0' ? 'enabled' : 'disabled',
@@ -70,20 +65,25 @@ function settingsOf(testCase: Case, defaultMesh: JsonObject, revision: string): 
   };
 }
 
-// The suite gives the fields that differ from its default; `defaultConfig` is merged one level deeper.
-function mergeMesh(base: JsonObject, difference: JsonObject): JsonObject {
+// The suite gives the fields that differ from its default and from what the chart renders of the values; `defaultConfig` is merged one level deeper.
+function mergeMesh(base: JsonObject, difference: JsonObject, rendered: JsonObject): JsonObject {
   const merged: Record<string, unknown> = { ...base, ...difference };
-  merged['defaultConfig'] = { ...objectOf(base['defaultConfig']), ...objectOf(difference['defaultConfig']) };
+  merged['defaultConfig'] = {
+    ...objectOf(base['defaultConfig']),
+    ...rendered,
+    ...objectOf(difference['defaultConfig']),
+  };
   for (const field of listOf(difference['_unset'])) delete merged[String(field)];
   return merged;
 }
 
-// The suite's nodes are those of the cluster named Kubernetes.
-function clusterOf(testCase: Case): ClusterView {
+// The suite's nodes are those of the cluster named Kubernetes; `kube-inject` knows one cluster only.
+function clusterOf(testCase: Case, anyCluster: boolean): ClusterView {
   const versions = listOf(testCase.settings['nodeKubeletVersions']).map(String);
   const namespaces = objectOf(testCase.settings['namespaceAnnotations']);
   return {
-    kubeletVersions: (clusterId, node) => (clusterId === 'Kubernetes' && node === undefined ? versions : []),
+    kubeletVersions: (clusterId, node) =>
+      (anyCluster || clusterId === 'Kubernetes') && node === undefined ? versions : [],
     namespaceAnnotations: (namespace) =>
       isObject(namespaces[namespace]) ? (namespaces[namespace] as Record<string, string>) : undefined,
     proxyConfigs: () => [],
@@ -92,7 +92,7 @@ function clusterOf(testCase: Case): ClusterView {
 
 function compareKubeInject(testCase: Case, wanted: JsonObject, defaultMesh: JsonObject): readonly string[] {
   const settings = settingsOf(testCase, defaultMesh, '');
-  const cluster = clusterOf(testCase);
+  const cluster = clusterOf(testCase, true);
   const results = documents(testCase.input).map((object) => injectObject(object, settings, cluster));
   const problems = results.flatMap((result) => (result.kind === 'refused' ? result.problems : []));
   if (wanted['error'] !== undefined) return compareError(problems.join('\n'), String(wanted['error']));
@@ -116,7 +116,7 @@ function compareWebhook(testCase: Case, call: JsonObject, defaultMesh: JsonObjec
   const settings = settingsOf(testCase, defaultMesh, 'default');
   const pod = call['inputPod'] as Pod;
   const namespace = String(call['namespace'] ?? '');
-  const answer = injectAdmitted({ pod, namespace, proxyEnv: {} }, settings, clusterOf(testCase));
+  const answer = injectAdmitted({ pod, namespace, proxyEnv: {} }, settings, clusterOf(testCase, false));
   if (call['allowed'] === false) {
     if (answer.kind !== 'refused') return ['was allowed'];
     return compareError(answer.problems.join('\n'), String(call['message']));

@@ -1,0 +1,28 @@
+// One admitted pod: the decision, the injection, and the difference as a JSON Patch.
+import type { ClusterView, InjectionRequest, InjectionSettings } from './context.ts';
+import { decideInjection, type InjectionDecision } from './decide.ts';
+import { injectPod } from './inject.ts';
+import { createPatch, type PatchOperation } from './json-patch.ts';
+import { workloadOfPod } from './workload-meta.ts';
+
+/** The answer about one pod. */
+export type Admission =
+  | { readonly kind: 'injected'; readonly patch: readonly PatchOperation[] }
+  | { readonly kind: 'skipped'; readonly decision: InjectionDecision }
+  | { readonly kind: 'refused'; readonly problems: readonly string[] };
+
+/** Answers for one pod; pure, all or nothing. */
+export function injectAdmitted(
+  request: Omit<InjectionRequest, 'workload'>,
+  settings: InjectionSettings,
+  cluster: ClusterView,
+): Admission {
+  const { pod } = request;
+  const namespace = pod.metadata?.namespace || request.namespace;
+  const decision = decideInjection(pod, namespace, settings.policy);
+  if (!decision.inject) return { kind: 'skipped', decision };
+  const workload = workloadOfPod(pod, namespace);
+  const result = injectPod({ ...request, namespace, workload }, settings, cluster);
+  if (result.kind === 'refused') return result;
+  return { kind: 'injected', patch: createPatch(pod, result.pod) };
+}

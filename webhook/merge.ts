@@ -1,0 +1,101 @@
+// Kubernetes' strategic merge patch for pods: objects merge by key, lists of named things by their merge key.
+import { isObject, type JsonObject } from './json.ts';
+
+/** How the members of one type merge: `key` for a list of objects, `items` for what the members are like. */
+interface Shape {
+  readonly [field: string]: { readonly key?: string; readonly items?: Shape };
+}
+
+const container: Shape = {
+  ports: { key: 'containerPort' },
+  env: { key: 'name' },
+  volumeMounts: { key: 'mountPath' },
+  volumeDevices: { key: 'devicePath' },
+};
+
+const spec: Shape = {
+  containers: { key: 'name', items: container },
+  initContainers: { key: 'name', items: container },
+  ephemeralContainers: { key: 'name', items: container },
+  volumes: { key: 'name' },
+  imagePullSecrets: { key: 'name' },
+  hostAliases: { key: 'ip' },
+  topologySpreadConstraints: { key: 'topologyKey' },
+  resourceClaims: { key: 'name' },
+  schedulingGates: { key: 'name' },
+};
+
+const pod: Shape = { spec: { items: spec }, metadata: { items: { ownerReferences: { key: 'uid' } } } };
+
+/**
+ * Lays `overlay` over `base` by the rules of k8s.io/apimachinery's strategic merge patch for core/v1 Pod: a null
+ * member deletes, lists without a merge key are replaced.
+ */
+export function mergePod<T extends JsonObject>(base: T, overlay: JsonObject): T {
+  return mergeObject(base, overlay, pod) as T;
+}
+
+/** The same for one container. */
+export function mergeContainer<T extends JsonObject>(base: T, overlay: JsonObject): T {
+  return mergeObject(base, overlay, container) as T;
+}
+
+function mergeObject(base: JsonObject, overlay: JsonObject, shape: Shape): JsonObject {
+  const result: Record<string, unknown> = { ...base };
+  for (const [field, value] of Object.entries(overlay)) {
+    if (value === undefined) continue;
+    if (value === null) {
+      delete result[field];
+      continue;
+    }
+    result[field] = mergeValue(result[field], value, Object.hasOwn(shape, field) ? shape[field] : undefined);
+  }
+  return result;
+}
+
+function mergeValue(base: unknown, overlay: unknown, rule: Shape[string] | undefined): unknown {
+  if (isObject(overlay)) return mergeObject(isObject(base) ? base : {}, overlay, rule?.items ?? {});
+  if (Array.isArray(overlay) && Array.isArray(base) && rule?.key !== undefined) {
+    return mergeList(base, overlay, rule.key, rule.items ?? {});
+  }
+  if (Array.isArray(overlay) && rule?.key !== undefined) return mergeList([], overlay, rule.key, rule.items ?? {});
+  return overlay;
+}
+
+function mergeList(base: readonly unknown[], overlay: readonly unknown[], key: string, shape: Shape): unknown[] {
+  const keyOf = (item: unknown) => (isObject(item) ? item[key] : undefined);
+  const order = new Map(base.map((item, i) => [keyOf(item), i]));
+  const patched: unknown[] = [];
+  const seen = new Map<unknown, number>();
+  for (const item of overlay) {
+    const at = keyOf(item);
+    const index = order.get(at);
+    const earlier = seen.get(at);
+    const start = earlier === undefined ? (index === undefined ? {} : base[index]) : patched[earlier];
+    const merged = isObject(item) ? mergeObject(isObject(start) ? start : {}, item, shape) : item;
+    if (earlier === undefined) {
+      seen.set(at, patched.length);
+      patched.push(merged);
+    } else patched[earlier] = merged;
+  }
+  const kept = base.filter((item) => !seen.has(keyOf(item)));
+  return interleave(patched, kept, (item) => order.get(keyOf(item)));
+}
+
+// Kubernetes' order of a merged list: patched items come first, except where a kept one stood before it already.
+function interleave(
+  patched: readonly unknown[],
+  kept: readonly unknown[],
+  indexOf: (item: unknown) => number | undefined,
+): unknown[] {
+  const result: unknown[] = [];
+  let p = 0;
+  let k = 0;
+  while (p < patched.length || k < kept.length) {
+    const left = k < kept.length ? indexOf(kept[k]) : undefined;
+    const right = p < patched.length ? indexOf(patched[p]) : undefined;
+    const takeKept = p >= patched.length || (left !== undefined && right !== undefined && left < right);
+    result.push(takeKept ? kept[k++] : patched[p++]);
+  }
+  return result;
+}

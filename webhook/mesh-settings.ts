@@ -1,0 +1,48 @@
+// The part of MeshConfig that decides what an injected pod looks like.
+import { isObject, type JsonObject, memberAt, objectOf } from './json.ts';
+import { defaultProxyConfig, mergeProxyConfig, normalize, type ProxyConfig } from './proxy-config.ts';
+
+/** Mesh settings for injection, with MeshConfig's defaults filled in. */
+export interface MeshSettings {
+  readonly defaultConfig: ProxyConfig;
+  readonly trustDomain: string;
+  readonly rootNamespace: string;
+  readonly proxyListenPort: number;
+  readonly proxyInboundListenPort: number;
+  readonly enablePrometheusMerge: boolean;
+  /** Whether inbound traffic without a listener goes to localhost instead of the pod's address. */
+  readonly inboundLocalhost: boolean;
+}
+
+/**
+ * Reads MeshConfig (proto JSON, ConfigMap `istio`, key `mesh`, already parsed); what is absent takes its default.
+ * `fallback` stands in for fields that its `defaultConfig` lacks.
+ */
+export function meshSettingsOf(
+  mesh: unknown,
+  fallback: ProxyConfig = {},
+): { readonly settings: MeshSettings } | { readonly problem: string } {
+  const given = memberAt(mesh, 'defaultConfig');
+  const normalized = normalize(objectOf(given));
+  if ('problem' in normalized) return { problem: `defaultConfig: ${normalized.problem}` };
+  const raw: JsonObject = isObject(mesh) ? mesh : {};
+  return {
+    settings: {
+      defaultConfig: [fallback, normalized.config].reduce(mergeProxyConfig, defaultProxyConfig),
+      trustDomain: textOr(raw['trustDomain'], 'cluster.local'),
+      rootNamespace: textOr(raw['rootNamespace'], 'istio-system'),
+      proxyListenPort: portOr(raw['proxyListenPort'], 15001),
+      proxyInboundListenPort: portOr(raw['proxyInboundListenPort'], 15006),
+      enablePrometheusMerge: raw['enablePrometheusMerge'] !== false,
+      inboundLocalhost: memberAt(raw, 'inboundTrafficPolicy', 'mode') === 'LOCALHOST',
+    },
+  };
+}
+
+function textOr(value: unknown, fallback: string): string {
+  return typeof value === 'string' && value !== '' ? value : fallback;
+}
+
+function portOr(value: unknown, fallback: number): number {
+  return typeof value === 'number' && value > 0 ? value : fallback;
+}
