@@ -5,7 +5,7 @@ import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf, isWildcard, mostSpecificCovering } from './hostname.ts';
-import { facts, mesh, objects } from './objects.ts';
+import { mesh, objects, ruleDomain } from './objects.ts';
 import type { ExportTo } from './service.ts';
 import { selects } from './workload.ts';
 
@@ -46,7 +46,7 @@ export const rules = collection<DestinationRule, Rule>(
   'destination-rules',
   [objects.DestinationRule],
   (read, key, object) => {
-    const { domain } = read(facts, 'facts');
+    const domain = read(ruleDomain, 'facts');
     const { namespace } = object.metadata;
     const { exportTo = [], workloadSelector, host = '' } = object.spec ?? {};
     const own = exportTo.length === 0 ? read(defaultExportTo, 'destinationRule') : exportTo;

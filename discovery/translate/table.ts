@@ -1,4 +1,5 @@
 // Flavour by resource type: who translates what. Complete by type.
+import { sidecarRoutes } from './envoy/sidecar-routes.ts';
 import type { FlavourTable, TranslatorTable } from './translator.ts';
 
 const nothing: FlavourTable = {
@@ -11,4 +12,4 @@ const nothing: FlavourTable = {
 };
 
 /** All translators. */
-export const translators: TranslatorTable = { sidecar: nothing, gateway: nothing, grpc: nothing };
+export const translators: TranslatorTable = { sidecar: { ...nothing, route: sidecarRoutes }, gateway: nothing, grpc: nothing };
