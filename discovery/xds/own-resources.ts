@@ -1,0 +1,43 @@
+// Resources that belong to one stream's identity instead of its class: certificates of proxies without an agent.
+import type { Proxy } from '../proxy/proxy.ts';
+import type { EncodedResource } from '../resource.ts';
+import type { ResourceType } from '../xds-types.ts';
+import type { Identity } from './caller.ts';
+
+/** Who a stream speaks for, once its first request was checked. */
+export interface StreamOwner {
+  readonly proxy: Proxy;
+  /** Absent on the plaintext port: nothing secret may be given. */
+  readonly identity?: Identity;
+}
+
+/** Resources of one stream alone. They may appear and change at any time. */
+export interface OwnResources {
+  /** Whether the name belongs here and not to the class; asked before `get`. */
+  readonly serves: (type: ResourceType, name: string) => boolean;
+  /** The present resource; undefined while there is none. */
+  readonly get: (type: ResourceType, name: string) => EncodedResource | undefined;
+  /** Ends notifications; called once, when the stream ends. */
+  readonly close: () => void;
+}
+
+/** Opens a stream's own resources; `changed` is to be called with the names whose resource became another. */
+export type OpenOwnResources = (
+  owner: StreamOwner,
+  changed: (type: ResourceType, names: readonly string[]) => void,
+) => OwnResources | undefined;
+
+/** Decides whether a stream may be given a secret that its class refers to. `name` is the requested resource name. */
+export type AuthorizeSecret = (owner: StreamOwner, name: string) => boolean;
+
+/**
+ * The rule where none is passed in: only identified callers, and only secrets of their own namespace
+ * (`kubernetes://name`, `kubernetes://ns/name`, `kubernetes-gateway://ns/name`, `configmap://ns/name`).
+ */
+export const ownNamespaceOnly: AuthorizeSecret = ({ identity, proxy }, name) => {
+  if (identity === undefined) return false;
+  const path = /^(?:kubernetes|kubernetes-gateway|configmap):\/\/(.+)$/.exec(name)?.[1];
+  if (path === undefined) return false;
+  const slash = path.indexOf('/');
+  return identity.namespace === (slash < 0 ? proxy.namespace : path.slice(0, slash));
+};

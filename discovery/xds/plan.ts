@@ -1,0 +1,37 @@
+// Compares what a client is owed with what there is now: what to send, what to report as gone, what needs nothing.
+import type { EncodedResource } from '../resource.ts';
+import { asked, type Have, nothing, type Owed, type TypeRules, versionOf } from './subscription.ts';
+
+/** What owed names come to. */
+export interface Plan {
+  /** Resources that differ from what the client has. */
+  readonly updates: readonly EncodedResource[];
+  /** Those of `updates` of which the client has nothing. */
+  readonly additions: number;
+  /** Names that the client asked for and that do not exist. */
+  readonly missing: readonly string[];
+  /** Names that the client has and that went away, with what it has. */
+  readonly gone: ReadonlyMap<string, Have>;
+}
+
+/** Nothing to send. */
+export const emptyPlan: Plan = { updates: [], additions: 0, missing: [], gone: new Map() };
+
+/** Makes the plan. `lookup` gives a name's present resource. */
+export function planOf(owed: Owed, rules: TypeRules, lookup: (name: string) => EncodedResource | undefined): Plan {
+  if (owed.size === 0) return emptyPlan;
+  const updates: EncodedResource[] = [];
+  const missing: string[] = [];
+  const gone = new Map<string, Have>();
+  let additions = 0;
+  for (const [name, have] of owed) {
+    const resource = lookup(name);
+    if (resource !== undefined) {
+      if (resource.version === versionOf(have)) continue;
+      updates.push(resource);
+      if (have === nothing || have === asked) additions++;
+    } else if (have === asked) missing.push(name);
+    else if (have !== nothing && rules.removals) gone.set(name, have);
+  }
+  return { updates, additions, missing, gone };
+}

@@ -1,0 +1,303 @@
+// The gRPC front of discovery: the only file that knows grpc-js. Bytes in, bytes out; everything else is elsewhere.
+import { randomBytes } from 'node:crypto';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { SecureContextOptions } from 'node:tls';
+import * as grpc from '@grpc/grpc-js';
+import { Admission, type AdmissionOptions } from './admission.ts';
+import type { Authenticate, CallerFacts } from './caller.ts';
+import { enter, type GateOptions } from './gate.ts';
+import { noMetrics } from './metrics.ts';
+import { Publisher, type PublisherOptions } from './publisher.ts';
+import type { Variant } from './request.ts';
+import type { StreamStatus, Transport, XdsStream } from './stream.ts';
+
+/** Bounds of the server. Times in milliseconds, sizes in bytes. */
+export interface ServerLimits {
+  /** Largest request. Default 64 MiB, because a reconnecting client names everything that it has. */
+  readonly maxRequestBytes: number;
+  readonly maxStreams: number;
+  /** A stream that says nothing for so long is ended. */
+  readonly firstRequestMs: number;
+  readonly authenticationMs: number;
+  /** A client that does not take a message for so long is ended. */
+  readonly sendMs: number;
+  /** Requests a second that one stream may make for long; above it, reading slows down. */
+  readonly requestRate: number;
+  readonly keepaliveMs: number;
+  readonly keepaliveTimeoutMs: number;
+  /** Connections are asked to come again after this time (with jitter), so that load spreads over replicas. */
+  readonly maxConnectionAgeMs: number;
+  readonly maxConnectionAgeGraceMs: number;
+}
+
+const defaultLimits: ServerLimits = {
+  maxRequestBytes: 64 * 1024 * 1024,
+  maxStreams: 100_000,
+  firstRequestMs: 15_000,
+  authenticationMs: 10_000,
+  sendMs: 60_000,
+  requestRate: 500,
+  keepaliveMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+  maxConnectionAgeMs: 30 * 60_000,
+  maxConnectionAgeGraceMs: 10_000,
+};
+
+/** What the server needs besides the publisher's own options. */
+export interface XdsServerOptions extends Omit<PublisherOptions, 'epoch'> {
+  readonly epoch?: string;
+  readonly authenticate: Authenticate;
+  /** Whether streams may be served. Default: always. */
+  readonly ready?: () => boolean;
+  readonly admission?: AdmissionOptions;
+  readonly server?: Partial<ServerLimits>;
+}
+
+/** A gRPC service that shares the port, as its own module defines it. */
+export interface GrpcService {
+  readonly definition: grpc.ServiceDefinition;
+  readonly implementation: grpc.UntypedServiceImplementation;
+}
+
+/** TLS of a port: what to present now, and to be told when that becomes another. */
+export interface TlsSource {
+  /** `cert` and `key` in PEM; `ca` holds the roots for client certificates. */
+  readonly current: () => SecureContextOptions;
+  /** Calls back after each change; returns how to stop that. */
+  readonly onChange: (listener: () => void) => () => void;
+}
+
+/** A port to listen on. */
+export interface ListenOptions {
+  /** `host:port`; port 0 takes any. */
+  readonly address: string;
+  /** Absent: plaintext. Client certificates are asked for, not required. */
+  readonly tls?: TlsSource;
+  readonly services?: readonly GrpcService[];
+}
+
+/** An open port. */
+export interface Listening {
+  readonly port: number;
+  /** Ends calls gracefully for `graceMs`, then for good. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+/** The xDS server. */
+export interface XdsServer {
+  readonly publisher: Publisher;
+  /** Opens a port. Rejects where it cannot be opened (in use, not allowed). */
+  readonly listen: (options: ListenOptions) => Promise<Listening>;
+  /** Ends streams, ports and timers. */
+  readonly close: (graceMs?: number) => Promise<void>;
+}
+
+/** Composes publisher and gRPC. Nothing listens before `listen`. */
+export function createXdsServer(options: XdsServerOptions): XdsServer {
+  const limits: ServerLimits = { ...defaultLimits, ...options.server };
+  const epoch = options.epoch ?? `${randomBytes(6).toString('base64url')}.`;
+  const publisher = new Publisher({ ...options, epoch });
+  const admission = new Admission(publisher.now(), options.admission);
+  const gate: GateOptions = {
+    ready: options.ready ?? (() => true),
+    admission,
+    authenticate: options.authenticate,
+    open: () => publisher.streams.size,
+    maxStreams: limits.maxStreams,
+    authenticationMs: limits.authenticationMs,
+    now: publisher.now,
+  };
+  const metrics = options.metrics ?? noMetrics;
+  const front: Front = { publisher, gate, limits, refused: (status) => metrics.streamRefused(status) };
+  const stopWatching = watchLoad(publisher, admission, limits);
+  const open = new Set<Listening>();
+  return {
+    publisher,
+    listen: async (listenOptions) => {
+      const listening = await listen(front, listenOptions);
+      open.add(listening);
+      return listening;
+    },
+    close: async (graceMs = 0) => {
+      stopWatching();
+      publisher.stop();
+      await Promise.all([...open].map((listening) => listening.close(graceMs)));
+    },
+  };
+}
+
+interface Front {
+  readonly publisher: Publisher;
+  readonly gate: GateOptions;
+  readonly limits: ServerLimits;
+  readonly refused: (status: StreamStatus) => void;
+}
+
+// The delay of the event loop sets the pace of admission; the same beat finds clients that stopped reading.
+function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLimits): () => void {
+  const delays = monitorEventLoopDelay({ resolution: 10 });
+  delays.enable();
+  const timer = setInterval(() => {
+    admission.observe(publisher.now(), delays.percentile(90) / 1e6 - 10);
+    delays.reset();
+    for (const stream of publisher.streams) {
+      if (!stream.isStuck(limits.sendMs)) continue;
+      publisher.writeTimedOut();
+      stream.end('DEADLINE_EXCEEDED', 'the client does not read what it is sent');
+    }
+  }, 100);
+  timer.unref();
+  return () => {
+    clearInterval(timer);
+    delays.disable();
+  };
+}
+
+async function listen(front: Front, { address, tls, services = [] }: ListenOptions): Promise<Listening> {
+  const { limits } = front;
+  const server = new grpc.Server({
+    'grpc.max_receive_message_length': limits.maxRequestBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': limits.maxStreams,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
+    'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
+    'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
+  });
+  server.addService(discoveryService, {
+    StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls !== undefined),
+    DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls !== undefined),
+  });
+  for (const { definition, implementation } of services) server.addService(definition, implementation);
+  const credentials = tls === undefined ? grpc.ServerCredentials.createInsecure() : new ReloadingCredentials(tls);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+  });
+  return { port, close: (graceMs) => closeServer(server, graceMs) };
+}
+
+function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => {
+      server.forceShutdown();
+      resolve();
+    }, graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
+
+type Call = grpc.ServerDuplexStream<Buffer, Buffer>;
+
+const asIs = (bytes: Buffer): Buffer => bytes;
+const method = (name: string) => ({
+  path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs,
+});
+
+/** envoy.service.discovery.v3.AggregatedDiscoveryService with bytes as messages; clients in tests use it too. */
+export const discoveryService: grpc.ServiceDefinition = {
+  StreamAggregatedResources: method('StreamAggregatedResources'),
+  DeltaAggregatedResources: method('DeltaAggregatedResources'),
+};
+
+async function serve(front: Front, call: Call, variant: Variant, tls: boolean): Promise<void> {
+  const gone = { yet: false };
+  call.once('cancelled', () => {
+    gone.yet = true;
+  });
+  const entry = await enter(factsOf(call, tls), front.gate);
+  if (gone.yet) return;
+  if ('status' in entry) {
+    front.refused(entry.status);
+    endCall(call, entry.status, entry.message);
+    return;
+  }
+  const stream = front.publisher.open(variant, transportOf(call), entry.caller);
+  call.once('cancelled', () => stream.close());
+  call.once('end', () => stream.end('OK', ''));
+  call.on('error', () => stream.close());
+  const silence = setTimeout(() => {
+    if (stream.proxy === undefined) stream.end('DEADLINE_EXCEEDED', 'the client did not send a request');
+  }, front.limits.firstRequestMs);
+  silence.unref();
+  call.once('close', () => clearTimeout(silence));
+  pump(call, stream, front.limits.requestRate);
+}
+
+// One request at a time: a client that sends faster than it is served is slowed down by flow control.
+function pump(call: Call, stream: XdsStream, rate: number): void {
+  let allowance = rate * 4;
+  let at = performance.now();
+  call.on('data', (bytes: Buffer) => {
+    call.pause();
+    void stream.receive(bytes).then(() => {
+      const now = performance.now();
+      allowance = Math.min(rate * 4, allowance + ((now - at) / 1000) * rate) - 1;
+      at = now;
+      if (allowance >= 0) call.resume();
+      else setTimeout(() => call.resume(), 1000 / rate);
+    });
+  });
+}
+
+function transportOf(call: Call): Transport {
+  return {
+    peer: call.getPeer(),
+    send: (bytes, done) => {
+      call.write(bytes, () => done());
+    },
+    end: (status, message) => endCall(call, status, message),
+  };
+}
+
+function endCall(call: Call, status: StreamStatus, message: string): void {
+  if (status === 'OK') {
+    call.end();
+    return;
+  }
+  // Listeners for `error` set the status and end the stream; see grpc-js, ServerDuplexStream.
+  call.emit('error', { code: grpc.status[status], details: message });
+  // Behind a message that the client does not read, the status would wait for ever.
+  setTimeout(() => resetStream(call), 1000).unref();
+}
+
+// grpc-js has no public way to reset a stream.
+function resetStream(call: Call): void {
+  const inner: unknown = Reflect.get(call, 'call');
+  const http2: unknown = typeof inner === 'object' && inner !== null ? Reflect.get(inner, 'stream') : undefined;
+  if (typeof http2 !== 'object' || http2 === null || !('close' in http2) || !('destroyed' in http2)) return;
+  if (http2.destroyed !== true && typeof http2.close === 'function') http2.close(8);
+}
+
+function factsOf(call: Call, tls: boolean): CallerFacts {
+  const certificate = tls ? call.getAuthContext().sslPeerCertificate?.raw : undefined;
+  return {
+    peer: call.getPeer(),
+    tls,
+    header: (name) => call.metadata.get(name).map(String),
+    ...(certificate === undefined ? {} : { clientCertificate: certificate }),
+  };
+}
+
+/** Server credentials that follow a TlsSource, and ask for client certificates without requiring one (contract 1.2). */
+class ReloadingCredentials extends grpc.ServerCredentials {
+  readonly #source: TlsSource;
+
+  constructor(source: TlsSource) {
+    super({ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }, source.current());
+    this.#source = source;
+    source.onChange(() => this.updateSecureContextOptions(source.current()));
+  }
+
+  override _equals(other: grpc.ServerCredentials): boolean {
+    return other instanceof ReloadingCredentials && other.#source === this.#source;
+  }
+}

@@ -1,0 +1,227 @@
+// The resources of one type as all proxies that are equal in the type's facets see them.
+import { compareText } from '../../config/object.ts';
+import type { Graph } from '../graph/graph.ts';
+import type { ProxyClass } from '../proxy/proxy-class.ts';
+import type { EncodedResource } from '../resource.ts';
+import type { Directory, ErasedTranslator, ResourceRef } from '../translate/translator.ts';
+import type { ResourceType } from '../xds-types.ts';
+import type { Slot, Slots } from './slots.ts';
+import { type Have, nothing, type Subscription } from './subscription.ts';
+import type { Slicer } from './turns.ts';
+
+/** A stream's end of a view. */
+export interface Viewer {
+  readonly sub: Subscription;
+  /** Called once a publish with what changed; the maps are shared and must not be changed. */
+  readonly changed: (changes: Changes) => void;
+}
+
+/** What a publish changed in a view, by name, with what was there before. */
+export interface Changes {
+  /** Names that are or were in the directory. */
+  readonly listed: Map<string, Have>;
+  /** Names that only some clients asked for. */
+  readonly asked: Map<string, Have>;
+}
+
+/** Everything a view needs of the server. */
+export interface ViewDeps {
+  readonly graph: Graph;
+  readonly slots: Slots<View>;
+  readonly onError: (error: unknown, what: string) => void;
+}
+
+/** Holds only what is wanted: the whole directory where somebody subscribes to everything, else the names asked for. */
+export class View {
+  readonly id: string;
+  readonly type: ResourceType;
+  readonly client: ProxyClass;
+  readonly viewers = new Set<Viewer>();
+  directory: Directory = new Map();
+  /** Time since when nobody has been looking; means nothing while somebody looks. */
+  idleSince = 0;
+  /** Its directory could not be computed and is tried again. */
+  failed = false;
+  readonly #translator: ErasedTranslator;
+  readonly #deps: ViewDeps;
+  readonly #entries = new Map<string, Slot<View> | undefined>();
+  readonly #counts = new Map<string, number>();
+  readonly #found = new Set<string>();
+  #complete = 0;
+  #changes: Changes | undefined = undefined;
+
+  constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass, id: string) {
+    this.#deps = deps;
+    this.#translator = translator;
+    this.type = translator.type;
+    this.client = client;
+    this.id = id;
+    this.#readDirectory();
+  }
+
+  /** The resource under a wanted name. */
+  get(name: string): EncodedResource | undefined {
+    return this.#entries.get(name)?.resource;
+  }
+
+  /** The cell of a wanted name, to ask the graph why it is so. */
+  refOf(name: string): ResourceRef | undefined {
+    return this.#entries.get(name)?.ref;
+  }
+
+  /** Wanted names. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Wants every listed resource, once for each call. */
+  async wantAll(slicer: Slicer): Promise<void> {
+    if (this.#complete++ > 0) return;
+    for (const name of this.directory.keys()) {
+      if (!this.#entries.has(name)) this.#resolve(name);
+      if (slicer.due()) await slicer.rest();
+    }
+  }
+
+  /** Takes one `wantAll` back. */
+  unwantAll(): void {
+    if (--this.#complete > 0) return;
+    for (const name of [...this.#entries.keys()]) this.#forgetUnwanted(name);
+  }
+
+  /** Wants resources by name, once for each call and name. */
+  async want(names: Iterable<string>, slicer: Slicer): Promise<void> {
+    for (const name of names) {
+      this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+      if (!this.#entries.has(name)) this.#resolve(name);
+      if (slicer.due()) await slicer.rest();
+    }
+  }
+
+  /** Takes `want` back. */
+  unwant(names: Iterable<string>): void {
+    for (const name of names) {
+      const count = (this.#counts.get(name) ?? 0) - 1;
+      if (count > 0) this.#counts.set(name, count);
+      else {
+        this.#counts.delete(name);
+        this.#forgetUnwanted(name);
+      }
+    }
+  }
+
+  /** Reads the directory anew after it was marked. */
+  async refreshDirectory(slicer: Slicer): Promise<void> {
+    const before = this.directory;
+    if (!this.#readDirectory() || before === this.directory) return;
+    for (const name of before.keys()) {
+      if (!this.directory.has(name)) this.#replace(name, true);
+      if (slicer.due()) await slicer.rest();
+    }
+    for (const [name, ref] of this.directory) {
+      if (before.get(name) !== ref) this.#replace(name, true);
+      if (slicer.due()) await slicer.rest();
+    }
+  }
+
+  /** Looks a name up again whose `found` cell was marked. */
+  refreshFound(name: string): void {
+    if (!this.directory.has(name)) this.#replace(name, false);
+  }
+
+  /** Notes that the slot of a name has other bytes than `before`. */
+  noteChange(name: string, before: EncodedResource | undefined): void {
+    this.#note(name, before, this.directory.has(name));
+  }
+
+  /** Hands what changed since the last call to every viewer. */
+  deliver(): void {
+    const changes = this.#changes;
+    if (changes === undefined) return;
+    this.#changes = undefined;
+    const ordered = { listed: inOrder(changes.listed), asked: inOrder(changes.asked) };
+    for (const viewer of this.viewers) viewer.changed(ordered);
+  }
+
+  /** Lets go of every cell. */
+  close(): void {
+    for (const [name, slot] of this.#entries) if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+    this.#entries.clear();
+    const { graph } = this.#deps;
+    for (const name of this.#found) graph.drop(this.#translator.found, { client: this.client, name });
+    this.#found.clear();
+    graph.drop(this.#translator.directory, this.client);
+  }
+
+  #readDirectory(): boolean {
+    try {
+      this.directory = this.#deps.graph.read(this.#translator.directory, this.client);
+      this.failed = false;
+      return true;
+    } catch (error) {
+      this.failed = true;
+      this.#deps.onError(error, `the list of ${this.type} resources`);
+      return false;
+    }
+  }
+
+  #wanted(name: string): boolean {
+    return this.#counts.has(name) || (this.#complete > 0 && this.directory.has(name));
+  }
+
+  #resolve(name: string): Slot<View> | undefined {
+    const ref = this.directory.get(name) ?? this.#find(name);
+    const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
+    this.#entries.set(name, slot);
+    return slot;
+  }
+
+  #find(name: string): ResourceRef | undefined {
+    const key = { client: this.client, name };
+    const { found } = this.#translator;
+    this.#found.add(name);
+    try {
+      return this.#deps.graph.read(found, key);
+    } catch (error) {
+      this.#deps.onError(error, `${this.type} ${name}`);
+      return undefined;
+    }
+  }
+
+  // Resolves a name anew: its cell may be another one now, or none.
+  #replace(name: string, listed: boolean): void {
+    const before = this.#entries.get(name);
+    const known = this.#entries.has(name);
+    if (!this.#wanted(name)) {
+      if (known) this.#forget(name, before);
+      if (known && before?.resource !== undefined) this.#note(name, before.resource, listed);
+      return;
+    }
+    const old = before?.resource;
+    const slot = this.#resolve(name);
+    if (before !== undefined && before !== slot) this.#deps.slots.release(before, this, name);
+    if (old?.version !== slot?.resource?.version) this.#note(name, old, listed);
+  }
+
+  #forgetUnwanted(name: string): void {
+    if (!this.#wanted(name)) this.#forget(name, this.#entries.get(name));
+  }
+
+  #forget(name: string, slot: Slot<View> | undefined): void {
+    this.#entries.delete(name);
+    if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+    if (!this.#found.delete(name)) return;
+    this.#deps.graph.drop(this.#translator.found, { client: this.client, name });
+  }
+
+  #note(name: string, before: EncodedResource | undefined, listed: boolean): void {
+    this.#changes ??= { listed: new Map(), asked: new Map() };
+    const map = listed ? this.#changes.listed : this.#changes.asked;
+    if (!map.has(name)) map.set(name, before ?? nothing);
+  }
+}
+
+// The order in which changes happened must not show in the bytes.
+function inOrder(changes: Map<string, Have>): Map<string, Have> {
+  return changes.size < 2 ? changes : new Map([...changes].sort(([a], [b]) => compareText(a, b)));
+}

@@ -1,0 +1,141 @@
+// All views, and the work of bringing them up to date after a change: only what the graph marked is looked at.
+import type { CellRef, Graph } from '../graph/graph.ts';
+import type { ProxyClass } from '../proxy/proxy-class.ts';
+import type { ErasedTranslator, NamedRequest, TranslatorTable } from '../translate/translator.ts';
+import { pushOrder, type ResourceType } from '../xds-types.ts';
+import { namesOf, type Slot, Slots } from './slots.ts';
+import type { Slicer } from './turns.ts';
+import { View } from './view.ts';
+
+/** Views by the cell of their directory; slots by their cells. */
+export class Views {
+  readonly #graph: Graph;
+  readonly #translators: TranslatorTable;
+  readonly #views = new Map<string, View>();
+  readonly #slots: Slots<View>;
+  readonly #directories = new Map<string, ErasedTranslator>();
+  readonly #finders = new Map<string, ErasedTranslator>();
+  readonly #onError: (error: unknown, what: string) => void;
+
+  constructor(graph: Graph, translators: TranslatorTable, onError: (error: unknown, what: string) => void) {
+    this.#graph = graph;
+    this.#translators = translators;
+    this.#onError = onError;
+    this.#slots = new Slots(graph, onError);
+    for (const table of Object.values(translators)) {
+      for (const translator of Object.values(table)) {
+        if (translator === 'not served') continue;
+        this.#directories.set(translator.directory.name, translator);
+        this.#finders.set(translator.found.name, translator);
+      }
+    }
+  }
+
+  /** The view of a class on a type; undefined where its flavour does not serve the type. */
+  open(client: ProxyClass, type: ResourceType): View | undefined {
+    const translator = this.#translators[client.flavour][type];
+    if (translator === 'not served') return undefined;
+    const id = viewId(translator, client);
+    let view = this.#views.get(id);
+    if (view === undefined) {
+      const deps = { graph: this.#graph, slots: this.#slots, onError: this.#onError };
+      view = new View(deps, translator, client, id);
+      this.#views.set(id, view);
+    }
+    return view;
+  }
+
+  /** Reads what was marked, types in push order. Afterwards each view knows what changed in it. */
+  async refresh(marked: readonly CellRef[], slicer: Slicer): Promise<void> {
+    const { directories, found, slots } = this.#sort(marked);
+    for (const type of pushOrder) {
+      for (const view of directories.get(type) ?? []) await view.refreshDirectory(slicer);
+      for (const [view, name] of found.get(type) ?? []) {
+        view.refreshFound(name);
+        if (slicer.due()) await slicer.rest();
+      }
+      for (const slot of slots.get(type) ?? []) {
+        this.#refreshSlot(slot);
+        if (slicer.due()) await slicer.rest();
+      }
+    }
+  }
+
+  /** Hands the changes of the last refresh to the viewers, types in push order. */
+  deliver(): void {
+    for (const view of this.#inOrder()) view.deliver();
+  }
+
+  /** Lets go of views at which nobody has looked since `before`. */
+  sweep(before: number): void {
+    for (const [id, view] of this.#views) {
+      if (view.viewers.size > 0 || view.idleSince > before) continue;
+      view.close();
+      this.#views.delete(id);
+    }
+  }
+
+  /** Every view, types in push order. */
+  all(): readonly View[] {
+    return this.#inOrder();
+  }
+
+  /** Distinct resources held. */
+  get resources(): number {
+    return this.#slots.size;
+  }
+
+  #inOrder(): readonly View[] {
+    const rank = new Map<ResourceType, number>(pushOrder.map((type, i) => [type, i]));
+    return [...this.#views.values()].sort((a, b) => (rank.get(a.type) ?? 0) - (rank.get(b.type) ?? 0));
+  }
+
+  #refreshSlot(slot: Slot<View>): void {
+    const before = slot.resource;
+    if (!this.#slots.read(slot)) return;
+    for (const view of slot.watchers.keys()) for (const name of namesOf(slot, view)) view.noteChange(name, before);
+  }
+
+  #sort(marked: readonly CellRef[]): Sorted {
+    const sorted: Sorted = { directories: new Map(), found: new Map(), slots: new Map() };
+    for (const view of this.#views.values()) if (view.failed) push(sorted.directories, view.type, view);
+    for (const slot of this.#slots.failed) push(sorted.slots, typeOfSlot(slot), slot);
+    for (const { node, id, key } of marked) {
+      const directory = this.#directories.get(node);
+      const finder = this.#finders.get(node);
+      if (directory !== undefined) {
+        const view = this.#views.get(`${node}\u0000${id}`);
+        if (view !== undefined && !view.failed) push(sorted.directories, view.type, view);
+      } else if (finder !== undefined) {
+        const { client, name } = key as NamedRequest;
+        const view = this.#views.get(viewId(finder, client));
+        if (view !== undefined) push(sorted.found, view.type, [view, name] as const);
+      } else {
+        const slot = this.#slots.byId(`${node}\u0000${id}`);
+        if (slot !== undefined && !this.#slots.failed.has(slot)) push(sorted.slots, typeOfSlot(slot), slot);
+      }
+    }
+    return sorted;
+  }
+}
+
+interface Sorted {
+  readonly directories: Map<ResourceType, View[]>;
+  readonly found: Map<ResourceType, (readonly [View, string])[]>;
+  readonly slots: Map<ResourceType, Slot<View>[]>;
+}
+
+function viewId(translator: ErasedTranslator, client: ProxyClass): string {
+  return `${translator.directory.name}\u0000${translator.directory.idOf(client)}`;
+}
+
+function typeOfSlot(slot: Slot<View>): ResourceType {
+  for (const view of slot.watchers.keys()) return view.type;
+  return 'cluster';
+}
+
+function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}
