@@ -87,14 +87,19 @@ function readEnvelope(raw: unknown): Envelope {
   return { document, lookup };
 }
 
+/** Objects of others, Deployments say, are none of our business; one of ours that is misspelt is worth a warning. */
 function unknownKind(apiVersion: string, kind: string): Diagnostic {
+  const group = apiVersion.slice(0, Math.max(apiVersion.lastIndexOf('/'), 0));
   const close = closestName(kind, kindNames);
-  const help =
-    close === undefined
-      ? {}
-      : { help: `did you mean ${close} of ${groupVersion(kinds[close], kinds[close].versions[0] ?? '')}?` };
+  const meant = close === undefined ? undefined : kinds[close];
   const message = `${clip(kind)} of ${clip(apiVersion)} is not a kind that is read here`;
-  return { ...errorOf('unknown-kind', message, { path: 'kind', ...help }), severity: 'warning' };
+  const ours = group === 'istio.io' || group.endsWith('.istio.io') || meant?.group === group;
+  const help = ours && meant !== undefined ? { help: `did you mean ${meant.kind} of ${latestOf(meant)}?` } : {};
+  return { code: 'unknown-kind', severity: ours ? 'warning' : 'info', message, path: 'kind', ...help };
+}
+
+function latestOf(def: KindDef): string {
+  return groupVersion(def, def.versions[0] ?? '');
 }
 
 function groupVersion(def: KindDef, version: string): string {

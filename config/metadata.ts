@@ -37,7 +37,8 @@ const metadata = message(
   drop,
 );
 
-const longestName = 253;
+/** A bound on what is kept; that names have at most 253 characters is the API server's to say. */
+const longestName = 1024;
 
 /**
  * Reads metadata; undefined, with findings, where there is no usable name or a type is wrong. A namespaced object

@@ -33,6 +33,7 @@ interface Keywords {
   readonly items?: TSchema;
   readonly anyOf?: readonly TSchema[];
   readonly unknownFields?: 'drop' | 'warn';
+  readonly oneofs?: readonly (readonly string[])[];
 }
 
 /**
@@ -125,12 +126,30 @@ function readMessage(reading: Reading, keywords: Keywords, value: unknown, path:
     if (read === unreadable) sound = false;
     else if (read !== undefined) result[name] = read;
   }
+  if (!keepOneOfEach(reading, keywords, result, path)) sound = false;
   for (const name of keywords.required ?? []) {
     if (Object.hasOwn(result, name) || !sound) continue;
     sound = false;
     report(reading, 'error', 'missing-field', `${name} must be set`, path);
   }
   return sound ? result : unreadable;
+}
+
+/**
+ * Of fields that exclude each other protobuf keeps one: the last in the order of declaration. People's files may not
+ * set two. Says whether the object may still be used.
+ */
+function keepOneOfEach(reading: Reading, keywords: Keywords, result: Record<string, unknown>, path: string): boolean {
+  let sound = true;
+  for (const group of keywords.oneofs ?? []) {
+    const set = group.filter((name) => Object.hasOwn(result, name));
+    if (set.length < 2) continue;
+    const message = `${set.join(' and ')} exclude each other`;
+    if (reading.unknown !== 'ignore') report(reading, reading.unknown, 'conflicting-fields', message, path);
+    if (reading.unknown === 'error') sound = false;
+    for (const name of set.slice(0, -1)) delete result[name];
+  }
+  return sound;
 }
 
 function fieldName(properties: Readonly<Record<string, TSchema>>, key: string): string | undefined {

@@ -96,11 +96,18 @@ function covers(outer: HttpMatch, inner: HttpMatch): boolean {
   if (!(inner.uri?.prefix ?? '').startsWith(outer.uri?.prefix ?? '')) return false;
   const { uri: _uri, name: _name, statPrefix: _statPrefix, headers, queryParams, sourceLabels, ...rest } = outer;
   return (
-    Object.entries(rest).every(([field, value]) => keyOf(value) === keyOf(inner[field as keyof HttpMatch])) &&
+    Object.entries(rest)
+      .filter(([, value]) => !isEmpty(value))
+      .every(([field, value]) => keyOf(value) === keyOf(inner[field as keyof HttpMatch])) &&
     within(headers, inner.headers) &&
     within(queryParams, inner.queryParams) &&
     within(sourceLabels, inner.sourceLabels)
   );
+}
+
+/** An empty exact match asks for nothing. */
+function isEmpty(value: unknown): boolean {
+  return keyOf(value) === '{"exact":""}';
 }
 
 function within(
