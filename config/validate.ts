@@ -2,19 +2,22 @@
 import { type Checked, type CheckOptions, checkObject } from './check.ts';
 import { type Diagnostic, hasErrors } from './diagnostic.ts';
 import { type ConfigObject, refOf } from './object.ts';
-import { findingsOf } from './rules/rules.ts';
+import { findingsOf, type RuleContext } from './rules/rules.ts';
+
+/** How an object is read, and what its rules may look into. */
+export type ValidateOptions = CheckOptions & RuleContext;
 
 /** Reads a JSON value as an object and checks it; `object` is absent where there are errors. Never throws. */
-export function validate(raw: unknown, options: CheckOptions = {}): Checked {
+export function validate(raw: unknown, options: ValidateOptions = {}): Checked {
   const checked = checkObject(raw, options);
   if (checked.object === undefined) return checked;
   const object: ConfigObject = checked.object;
-  const found = findingsOf(checked.object).map((finding) => ({ ...finding, object: refOf(object) }));
+  const found = findingsOf(checked.object, options).map((finding) => ({ ...finding, object: refOf(object) }));
   const diagnostics = [...checked.diagnostics, ...found.slice(0, options.maxFindings ?? 100)];
   return hasErrors(found) ? { diagnostics } : { object: checked.object, diagnostics };
 }
 
 /** The findings about a JSON value; empty where it is a sound object. Never throws. */
-export function validateObject(raw: unknown, options: CheckOptions = {}): readonly Diagnostic[] {
+export function validateObject(raw: unknown, options: ValidateOptions = {}): readonly Diagnostic[] {
   return validate(raw, options).diagnostics;
 }

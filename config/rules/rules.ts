@@ -1,7 +1,9 @@
 // The rules of each kind: what a schema cannot say, found by pure functions from an object to findings.
+import type { Registry } from '@bufbuild/protobuf';
 import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import { checkAuthorizationPolicy } from './authorization-policy.ts';
 import { checkDestinationRule } from './destination-rule.ts';
+import { checkEnvoyFilter } from './envoy-filter.ts';
 import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
 import type { Findings } from './finding.ts';
 import { checkGateway } from './gateway.ts';
@@ -14,7 +16,13 @@ import { checkTelemetry } from './telemetry.ts';
 import { checkVirtualService } from './virtual-service.ts';
 import { checkWorkloadEntry, checkWorkloadGroup } from './workload.ts';
 
-type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>) => Findings };
+/** What rules may need beside the object. */
+export interface RuleContext {
+  /** Envoy's messages by name; without them an EnvoyFilter's values are not looked into. */
+  readonly envoyTypes?: Registry;
+}
+
+type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleContext) => Findings };
 
 /** Rules by kind. A kind that is missing has none. */
 const rules: Rules = {
@@ -28,6 +36,7 @@ const rules: Rules = {
   PeerAuthentication: checkPeerAuthentication,
   RequestAuthentication: checkRequestAuthentication,
   AuthorizationPolicy: checkAuthorizationPolicy,
+  EnvoyFilter: (filter, { envoyTypes }) => checkEnvoyFilter(filter, envoyTypes),
   Telemetry: checkTelemetry,
   WasmPlugin: checkWasmPlugin,
   TrafficExtension: checkTrafficExtension,
@@ -35,8 +44,8 @@ const rules: Rules = {
 };
 
 /** What the rules of its kind find in an object. */
-export function findingsOf(object: AnyObject): Findings {
+export function findingsOf(object: AnyObject, context: RuleContext = {}): Findings {
   // The table pairs each kind's name with a rule for that kind, which a look-up by a variable cannot express.
-  const rule = rules[object.kind] as ((object: AnyObject) => Findings) | undefined;
-  return rule === undefined ? [] : rule(object);
+  const rule = rules[object.kind] as ((object: AnyObject, context: RuleContext) => Findings) | undefined;
+  return rule === undefined ? [] : rule(object, context);
 }

@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatDiagnostic, hasErrors } from '../../config/diagnostic.ts';
 import { validateObject } from '../../config/validate.ts';
+import { registry } from '../../protos/registry.ts';
 import { crdVerdictsOf } from './crd-verdicts.ts';
 import type { Outcome } from './runner.ts';
 
@@ -98,7 +99,7 @@ function balancedAccuracy(group: readonly { readonly valid: boolean; readonly ex
 
 function judge(kind: string, entry: Case): Verdict {
   // As in the webhook: the API server has pruned what the schema lacks.
-  const diagnostics = validateObject(entry.resource, { unknown: 'ignore' });
+  const diagnostics = validateObject(entry.resource, { unknown: 'ignore', envoyTypes: registry });
   const valid = !hasErrors(diagnostics);
   const warnings = diagnostics.filter((diagnostic) => diagnostic.severity === 'warning');
   const warned = warnings.length > 0;
