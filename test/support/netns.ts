@@ -64,7 +64,7 @@ export class PodNetwork implements AsyncDisposable {
 
   /** A new pod with the next address; everything it sends leaves to the bridge, whatever the destination. */
   async addPod(name: string): Promise<Pod> {
-    const namespace = `${this.#prefix}-${name}`;
+    const namespace = `${this.#prefix}-${name}-${this.#pods.length}`;
     const address = `${this.#subnet}.${10 + this.#pods.length}`;
     const link = `mv${randomBytes(5).toString('hex')}`;
     await ip('netns', 'add', namespace);
