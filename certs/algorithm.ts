@@ -52,18 +52,7 @@ export function signingAlgorithm(key: KeyObject): SignatureAlgorithm | undefined
 export function weaknessOf(key: KeyObject): string | undefined {
   const details = key.asymmetricKeyDetails;
   if (key.asymmetricKeyType === 'rsa') {
-    const bits = details?.modulusLength ?? 0;
-    const exponent = details?.publicExponent ?? 0n;
-    if (bits < 2048) {
-      return `the RSA key has ${bits} bits, fewer than 2048`;
-    }
-    if (bits > 8192) {
-      return `the RSA key has ${bits} bits, more than 8192`;
-    }
-    // Large exponents make verification slow on purpose; 2^31-1 is the limit that Go's clients know.
-    return exponent < 3n || exponent % 2n === 0n || exponent > 0x7fffffffn
-      ? 'the RSA key has an unusual exponent'
-      : undefined;
+    return weaknessOfRsa(details?.modulusLength ?? 0, details?.publicExponent ?? 0n);
   }
   if (key.asymmetricKeyType === 'ec') {
     return [...curves.values()].includes(details?.namedCurve ?? '')
@@ -71,6 +60,20 @@ export function weaknessOf(key: KeyObject): string | undefined {
       : 'the EC key is on neither P-256 nor P-384';
   }
   return `a key of type ${key.asymmetricKeyType ?? 'secret'} is not accepted`;
+}
+
+/** Why an RSA key of that size and exponent is not accepted. */
+export function weaknessOfRsa(bits: number, exponent: bigint): string | undefined {
+  if (bits < 2048) {
+    return `the RSA key has ${bits} bits, fewer than 2048`;
+  }
+  if (bits > 8192) {
+    return `the RSA key has ${bits} bits, more than 8192`;
+  }
+  // Large exponents make verification slow on purpose; 2^31-1 is the limit that Go's clients know.
+  return exponent < 3n || exponent % 2n === 0n || exponent > 0x7fffffffn
+    ? 'the RSA key has an unusual exponent'
+    : undefined;
 }
 
 function rsa(dotted: string, hash: SignatureAlgorithm['hash']): SignatureAlgorithm {

@@ -1,7 +1,7 @@
 // Certificate signing requests (PKCS #10, RFC 2986): bounded parsing, key rules, proof of possession.
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { parsePem } from '../config/pem.ts';
-import { curves, ecKeyOid, rsaKeyOid, signatureAlgorithm, weaknessOf } from './algorithm.ts';
+import { curves, ecKeyOid, rsaKeyOid, signatureAlgorithm, weaknessOfRsa } from './algorithm.ts';
 import { bitsOf, type DerElement, oidOf, parseDer, tags } from './der.ts';
 import { isRefused, type Refusal, refused } from './refusal.ts';
 import { verifyBytes } from './signature.ts';
@@ -77,24 +77,38 @@ function derOfCsr(pem: string): Buffer | Refusal {
   return block.der;
 }
 
-/** Looks at the algorithm and size before OpenSSL sees the key. */
+/** Judges the key by its encoding, before OpenSSL spends time on it. */
 function publicKeyOf(info: DerElement | undefined): KeyObject | Refusal {
   const [algorithm, parameters] = info?.children[0]?.children ?? [];
   const kind = oidOf(algorithm);
-  const known = kind === rsaKeyOid || (kind === ecKeyOid && curves.has(oidOf(parameters) ?? ''));
-  if (info === undefined || !known) {
+  const isEc = kind === ecKeyOid && curves.has(oidOf(parameters) ?? '');
+  if (info === undefined || !(isEc || kind === rsaKeyOid)) {
     return refused('the CSR has a public key that is neither RSA nor EC on P-256 or P-384');
   }
-  if (info.raw.length > 2048) {
-    return refused('the CSR has a public key of excessive size');
+  const weakness = kind === rsaKeyOid ? rsaWeakness(info) : undefined;
+  if (weakness !== undefined) {
+    return refused(weakness);
   }
   try {
-    const key = createPublicKey({ key: info.raw, format: 'der', type: 'spki' });
-    const weakness = weaknessOf(key);
-    return weakness === undefined ? key : refused(weakness);
+    return createPublicKey({ key: info.raw, format: 'der', type: 'spki' });
   } catch {
     return refused('the CSR has a public key that cannot be read');
   }
+}
+
+/** RSAPublicKey (RFC 8017, appendix A.1.1) inside a SubjectPublicKeyInfo. */
+function rsaWeakness(info: DerElement): string | undefined {
+  const key = parseDer(bitsOf(info.children[1]) ?? Buffer.alloc(0));
+  const [modulus, exponent] = isRefused(key) ? [] : key.children;
+  if (modulus?.tag !== tags.integer || exponent?.tag !== tags.integer || exponent.content.length > 8) {
+    return 'the CSR has an RSA key that cannot be read or has an unusual exponent';
+  }
+  return weaknessOfRsa(bitLength(modulus.content), BigInt(`0x${exponent.content.toString('hex') || '0'}`));
+}
+
+function bitLength(number: Buffer): number {
+  const first = number.findIndex((byte) => byte !== 0);
+  return first === -1 ? 0 : (number.length - first) * 8 - Math.clz32(number[first] ?? 0) + 24;
 }
 
 function hasCommonName(subject: DerElement): boolean {

@@ -7,6 +7,7 @@ import {
   type ServiceDefinition,
   type StatusObject,
   status,
+  type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import {
   type IstioCertificateRequest,
@@ -45,8 +46,11 @@ export const certificateServiceDefinition = {
   },
 } satisfies ServiceDefinition;
 
-/** Adds the service to a server. */
-export function addCertificateService(server: Server, options: CertificateServiceOptions): void {
+/** The service, to be added to a server that may serve others on the same port. */
+export function certificateService(options: CertificateServiceOptions): {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+} {
   let pending = 0;
   const handle: handleUnaryCall<IstioCertificateRequest, IstioCertificateResponse> = (call, reply) => {
     if (pending >= options.mostPending) {
@@ -60,7 +64,13 @@ export function addCertificateService(server: Server, options: CertificateServic
         pending -= 1;
       });
   };
-  server.addService(certificateServiceDefinition, { createCertificate: handle });
+  return { definition: certificateServiceDefinition, implementation: { createCertificate: handle } };
+}
+
+/** Adds the service to a server. */
+export function addCertificateService(server: Server, options: CertificateServiceOptions): void {
+  const { definition, implementation } = certificateService(options);
+  server.addService(definition, implementation);
 }
 
 /** What a gRPC call shows of its caller. */
