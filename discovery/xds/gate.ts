@@ -2,7 +2,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Admission } from './admission.ts';
 import type { Authenticate, Caller, CallerFacts } from './caller.ts';
-import type { StreamStatus } from './stream.ts';
+import type { StreamStatus } from './transport.ts';
 
 /** What the gate asks. */
 export interface GateOptions {

@@ -8,8 +8,9 @@ import type { XdsMetrics } from './metrics.ts';
 import type { AuthorizeSecret, OpenOwnResources, StreamOwner } from './own-resources.ts';
 import type { Variant } from './request.ts';
 import type { Message } from './response.ts';
-import type { StreamStatus, XdsStream } from './stream.ts';
+import type { XdsStream } from './stream.ts';
 import type { Rejection, Subscription } from './subscription.ts';
+import type { StreamStatus } from './transport.ts';
 import type { Slicer } from './turns.ts';
 import type { Views } from './views.ts';
 

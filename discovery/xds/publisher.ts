@@ -1,62 +1,25 @@
 // The one writer: applies changes, brings the views up to date, and has every stream told; at once when idle.
 import { compareText } from '../../config/object.ts';
-import type { CellRef, Graph, Input, Query } from '../graph/graph.ts';
+import type { CellRef, Graph } from '../graph/graph.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { ProxyClass } from '../proxy/proxy-class.ts';
-import type { ResourceRef, TranslatorTable } from '../translate/translator.ts';
+import type { ResourceRef } from '../translate/translator.ts';
 import type { ResourceType } from '../xds-types.ts';
 import type { Caller } from './caller.ts';
 import type { Draft } from './channel.ts';
-import type { DebugAnswer, StreamHost, StreamLimits } from './host.ts';
+import type { DebugAnswer, StreamHost } from './host.ts';
 import { MessageCache } from './message-cache.ts';
 import { noMetrics, type XdsMetrics } from './metrics.ts';
-import { type AuthorizeSecret, type OpenOwnResources, ownNamespaceOnly } from './own-resources.ts';
+import { ownNamespaceOnly } from './own-resources.ts';
+import type { LogLine, PublisherOptions } from './publisher-options.ts';
 import type { Variant } from './request.ts';
 import type { Message } from './response.ts';
-import { type Transport, XdsStream } from './stream.ts';
+import { Roster } from './roster.ts';
+import { XdsStream } from './stream.ts';
 import type { Rejection, Subscription } from './subscription.ts';
+import type { Transport } from './transport.ts';
 import { Slicer, Turns } from './turns.ts';
 import { Views } from './views.ts';
-
-/** One line for the operator. */
-export interface LogLine {
-  readonly level: 'info' | 'warn' | 'error';
-  readonly message: string;
-  readonly fields: Readonly<Record<string, unknown>>;
-}
-
-/** Answers istioctl's debug types; absent: they get no answer. */
-export type AnswerDebug = (
-  stream: XdsStream,
-  typeUrl: string,
-  names: readonly string[],
-) => Promise<DebugAnswer | undefined>;
-
-/** What a publisher works on. */
-export interface PublisherOptions {
-  readonly graph: Graph;
-  readonly translators: TranslatorTable;
-  /** Connected proxies, by node id: written on connect, removed on disconnect. */
-  readonly proxies: Input<string, Proxy | undefined>;
-  /** Class of a connected proxy, by node id; an output. */
-  readonly classOf: Query<string, ProxyClass | undefined>;
-  readonly metrics?: XdsMetrics;
-  readonly log?: (line: LogLine) => void;
-  readonly openOwnResources?: OpenOwnResources;
-  readonly authorizeSecret?: AuthorizeSecret;
-  readonly answerDebug?: AnswerDebug;
-  /** Turns the inputs a resource rests on into names of objects for people. */
-  readonly describeInputs?: (inputs: readonly CellRef[]) => readonly string[];
-  readonly limits?: Partial<StreamLimits>;
-  /** Makes nonces of this process differ from those of another. */
-  readonly epoch: string;
-  /** Monotonic clock in milliseconds. */
-  readonly now?: () => number;
-  /** Milliseconds since the epoch. */
-  readonly wallClock?: () => number;
-  /** How long the views of a class outlive its last stream. Default 30 s. */
-  readonly lingerMs?: number;
-}
 
 /** Work done so far, for tests and metrics. */
 export interface PublishCounts {
@@ -76,7 +39,7 @@ export class Publisher {
   readonly #turns: Turns;
   readonly #messages: MessageCache;
   readonly #host: StreamHost;
-  readonly #byNode = new Map<string, XdsStream[]>();
+  readonly #roster: Roster;
   readonly #due = new Set<XdsStream>();
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #unknownTypes = new Set<string>();
@@ -94,6 +57,7 @@ export class Publisher {
     this.now = options.now ?? (() => performance.now());
     this.views = new Views(options.graph, options.translators, this.#onError);
     this.#messages = new MessageCache(options.epoch);
+    this.#roster = new Roster(options.graph, options.proxies, options.classOf);
     this.#turns = new Turns(new Slicer(this.now), () => this.#flush());
     this.#host = this.#makeHost();
     this.#every(Math.max(1000, (options.lingerMs ?? 30_000) / 3), () => this.#sweep());
@@ -175,10 +139,9 @@ export class Publisher {
   }
 
   async #reclassify(marked: readonly CellRef[]): Promise<void> {
-    const { classOf } = this.#options;
     for (const { node, id } of marked) {
-      if (node !== classOf.name) continue;
-      for (const stream of this.#byNode.get(id) ?? []) {
+      if (node !== this.#roster.classNode) continue;
+      for (const stream of this.#roster.of(id)) {
         const next = this.#classify(id);
         if (next === undefined || next === stream.proxyClass) continue;
         await stream.reclassify(next);
@@ -188,7 +151,7 @@ export class Publisher {
 
   #classify(nodeId: string): ProxyClass | undefined {
     try {
-      return this.graph.read(this.#options.classOf, nodeId);
+      return this.#roster.classOf(nodeId);
     } catch (error) {
       this.#onError(error, `the class of proxy ${nodeId}`);
       return undefined;
@@ -251,10 +214,8 @@ export class Publisher {
   }
 
   #connect(stream: XdsStream, proxy: Proxy): ProxyClass | undefined {
-    const { nodeId } = proxy;
-    this.#byNode.set(nodeId, [...(this.#byNode.get(nodeId) ?? []), stream]);
-    if (this.graph.write(this.#options.proxies, nodeId, proxy)) void this.#publishSoon();
-    return this.#classify(nodeId);
+    if (this.#roster.join(stream, proxy)) void this.#publishSoon();
+    return this.#classify(proxy.nodeId);
   }
 
   #disconnect(stream: XdsStream, registered: boolean): void {
@@ -263,18 +224,9 @@ export class Publisher {
     this.#metrics.streamClosed(stream.variant);
     void this.#turns.run(() => {
       stream.detach();
-      if (registered && stream.proxy !== undefined) this.#leave(stream, stream.proxy.nodeId);
+      const nodeId = stream.proxy?.nodeId;
+      if (registered && nodeId !== undefined && this.#roster.leave(stream, nodeId)) void this.#publishSoon();
     });
-  }
-
-  // A proxy that reconnects opens its new stream before the old one is known to be dead.
-  #leave(stream: XdsStream, nodeId: string): void {
-    const rest = (this.#byNode.get(nodeId) ?? []).filter((other) => other !== stream);
-    if (rest.length > 0) this.#byNode.set(nodeId, rest);
-    else this.#byNode.delete(nodeId);
-    const { proxies, classOf } = this.#options;
-    if (this.graph.write(proxies, nodeId, rest[rest.length - 1]?.proxy)) void this.#publishSoon();
-    if (rest.length === 0) this.graph.drop(classOf, nodeId);
   }
 
   #messageOf(sub: Subscription, { resources, removed, shared }: Draft): Message {

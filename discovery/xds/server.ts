@@ -7,9 +7,11 @@ import { Admission, type AdmissionOptions } from './admission.ts';
 import type { Authenticate, CallerFacts } from './caller.ts';
 import { enter, type GateOptions } from './gate.ts';
 import { noMetrics } from './metrics.ts';
-import { Publisher, type PublisherOptions } from './publisher.ts';
+import { Publisher } from './publisher.ts';
+import type { PublisherOptions } from './publisher-options.ts';
 import type { Variant } from './request.ts';
-import type { StreamStatus, Transport, XdsStream } from './stream.ts';
+import type { XdsStream } from './stream.ts';
+import type { StreamStatus, Transport } from './transport.ts';
 
 /** Bounds of the server. Times in milliseconds, sizes in bytes. */
 export interface ServerLimits {

@@ -6,36 +6,15 @@ import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { EncodedResource } from '../resource.ts';
 import { type ResourceType, typeOfUrl } from '../xds-types.ts';
 import { type Caller, type Identity, identityFor } from './caller.ts';
-import { Channel, type ChannelOwner, type Draft } from './channel.ts';
+import { Channel, type ChannelOwner } from './channel.ts';
 import type { StreamHost } from './host.ts';
-import { type Lane, nextPick, type Pick } from './order.ts';
 import type { OwnResources, StreamOwner } from './own-resources.ts';
 import { rejectedOf } from './rejection.ts';
 import { decodeRequest, type Variant, type XdsRequest } from './request.ts';
-import type { Message } from './response.ts';
+import { Sender } from './sender.ts';
 import { applyRequest, nothing, oweAll, type Step } from './subscription.ts';
-import { healthTypeUrl, isDebugType, rankOf, rulesOf } from './type-rules.ts';
-
-/** gRPC status names a stream may end with. */
-export type StreamStatus =
-  | 'OK'
-  | 'INVALID_ARGUMENT'
-  | 'PERMISSION_DENIED'
-  | 'UNAUTHENTICATED'
-  | 'UNAVAILABLE'
-  | 'RESOURCE_EXHAUSTED'
-  | 'DEADLINE_EXCEEDED'
-  | 'INTERNAL';
-
-/** The socket's end of a stream. */
-export interface Transport {
-  /** Address of the peer. */
-  readonly peer: string;
-  /** Writes one message; `done` is called when the transport has taken all of it. */
-  readonly send: (bytes: Buffer, done: () => void) => void;
-  /** Ends the stream. */
-  readonly end: (status: StreamStatus, message: string) => void;
-}
+import type { StreamStatus, Transport } from './transport.ts';
+import { healthTypeUrl, isDebugType, rulesOf } from './type-rules.ts';
 
 /** A stream from its opening to its end. */
 export class XdsStream implements ChannelOwner {
@@ -59,12 +38,7 @@ export class XdsStream implements ChannelOwner {
   #node: XdsRequest['node'] = undefined;
   #own: OwnResources | undefined = undefined;
   #registered = false;
-  #writing = false;
-  #wakeTimer = false;
-  #writeBegan = 0;
-  #hold: { readonly phase: 'cluster' | 'request' | 'endpoint'; readonly until: number } | undefined = undefined;
-  #sentClusters = new Set<string>();
-  readonly #lanesSentAt = new Map<ResourceType, number>();
+  readonly #sender: Sender;
 
   constructor(host: StreamHost, variant: Variant, transport: Transport, caller: Caller, serial: number) {
     this.#host = host;
@@ -75,6 +49,7 @@ export class XdsStream implements ChannelOwner {
     this.peer = transport.peer;
     this.connectedAt = host.wallClock();
     this.now = host.now;
+    this.#sender = new Sender(this, host, transport);
   }
 
   /** `<node id>-<serial>`: what debug requests look for. */
@@ -129,7 +104,7 @@ export class XdsStream implements ChannelOwner {
   /** The proxy's class became another one; in the host's turn. */
   async reclassify(next: ProxyClass): Promise<void> {
     this.proxyClass = next;
-    for (const channel of this.#inOrder()) {
+    for (const channel of this.channels.values()) {
       await channel.move(this.#host.views.open(next, channel.type), this.#host.slicer);
     }
     this.wake();
@@ -146,24 +121,14 @@ export class XdsStream implements ChannelOwner {
     return owner !== undefined && this.#host.authorizeSecret(owner, name) ? 'class' : undefined;
   };
 
-  /** Sends what may be sent now; one message at a time, the next when the transport took it. */
+  /** Sends what may be sent now. */
   flush(): void {
-    while (!this.closed && !this.#writing) {
-      const lanes = this.#lanes();
-      const pick = nextPick(lanes, this.#holds(lanes));
-      if (pick === undefined) {
-        this.#rest(lanes);
-        return;
-      }
-      const channel = this.channels.get(pick.type);
-      const draft = channel?.draft(pick.part);
-      if (channel !== undefined && draft !== undefined) this.#send(channel, draft, pick);
-    }
+    if (!this.closed) this.#sender.flush();
   }
 
   /** Whether the client has not taken a message for longer than `limitMs`. */
   isStuck(limitMs: number): boolean {
-    return this.#writing && this.now() - this.#writeBegan > limitMs;
+    return this.#sender.isStuck(limitMs);
   }
 
   async #dispatch(request: XdsRequest): Promise<void> {
@@ -242,8 +207,8 @@ export class XdsStream implements ChannelOwner {
       this.channels.delete(type);
       return;
     }
-    if (type === 'endpoint') this.#beforeEndpoints(step, known === undefined);
-    await channel.follow(this.#withoutStale(type, step), wasWildcard, this.#host.slicer);
+    const expected = type === 'endpoint' ? this.#sender.expectEndpoints(step) : step;
+    await channel.follow(expected, wasWildcard, this.#host.slicer);
   }
 
   #open(type: ResourceType): Channel | undefined {
@@ -275,124 +240,7 @@ export class XdsStream implements ChannelOwner {
       metrics.rejected(sub.typeUrl);
       this.#host.onRejection(this, type, sub.rejection);
     }
-    this.#advanceHold(type);
-  }
-
-  // A cluster that was sent on this stream warms until it gets its endpoints, whatever version the client has of them.
-  #withoutStale(type: ResourceType, step: Step): Step {
-    if (type !== 'endpoint' || step.have.size === 0 || this.#sentClusters.size === 0) return step;
-    const have = new Map(step.have);
-    for (const name of this.#sentClusters) have.delete(name);
-    return { ...step, have };
-  }
-
-  #beforeEndpoints(step: Step, fresh: boolean): void {
-    if (this.#hold !== undefined && this.#hold.phase !== 'endpoint' && (fresh || step.joined.length > 0)) {
-      this.#hold = { phase: 'endpoint', until: this.#hold.until + this.#host.limits.settleMs };
-    }
-  }
-
-  #advanceHold(type: ResourceType): void {
-    if (this.#hold === undefined) return;
-    if (type === 'cluster' && this.#hold.phase === 'cluster') {
-      // The subscription to new endpoints follows the acknowledgement closely, where there is one.
-      this.#holdFor('request', 50);
-    } else if (type === 'endpoint' && this.#hold.phase === 'endpoint') {
-      this.#hold = undefined;
-    }
-  }
-
-  #holdFor(phase: 'cluster' | 'request', ms: number): void {
-    this.#hold = { phase, until: this.now() + ms };
-  }
-
-  #lanes(): readonly Lane[] {
-    return this.#inOrder().map((channel) => {
-      const { sub, type } = channel;
-      const plan = channel.plan();
-      const updates = plan.updates.length > 0 || plan.missing.length > 0;
-      // A client that never acknowledges would only be slowed down.
-      const acknowledges = sub.acked !== undefined || this.now() - channel.openedAt < this.#host.limits.settleMs;
-      const awaiting = sub.awaiting && acknowledges;
-      return { type, answer: sub.mustAnswer, updates, removals: plan.gone.size > 0, awaiting };
-    });
-  }
-
-  #holds(lanes: readonly Lane[]): { newClusters: boolean; young: boolean; overdue: boolean } {
-    const now = this.now();
-    if (this.#hold !== undefined && now >= this.#hold.until) this.#hold = undefined;
-    const { settleMs } = this.#host.limits;
-    const clusters = this.channels.get('cluster');
-    const young = clusters !== undefined && !this.channels.has('listener') && now - clusters.openedAt < settleMs;
-    let overdue = true;
-    for (const { type, awaiting } of lanes) {
-      if (awaiting && now - (this.#lanesSentAt.get(type) ?? 0) < settleMs) overdue = false;
-    }
-    return { newClusters: this.#hold !== undefined, young, overdue };
-  }
-
-  #inOrder(): readonly Channel[] {
-    return [...this.channels.values()].sort((a, b) => rankOf(a.type) - rankOf(b.type));
-  }
-
-  #send(channel: Channel, draft: Draft, pick: Pick): void {
-    const { sub, type } = channel;
-    const answered = sub.mustAnswer;
-    const message = this.#host.messageOf(sub, draft);
-    const at = this.#host.wallClock();
-    sub.sent = { nonce: message.nonce, version: message.version, at, resources: message.resources };
-    sub.owed = draft.owedAfter;
-    sub.mustAnswer = false;
-    sub.awaiting = true;
-    this.#lanesSentAt.set(type, this.now());
-    if (type === 'cluster' && pick.part === 'updates') this.#sentNewClusters(channel, draft, answered);
-    this.#write(message);
-  }
-
-  // Endpoints are sent again with their cluster, and routes wait for clusters that are new (contract 1.10).
-  #sentNewClusters({ sub }: Channel, { updates, additions }: Draft, answered: boolean): void {
-    const endpoints = this.channels.get('endpoint');
-    if (endpoints === undefined) for (const { name } of updates) this.#sentClusters.add(name);
-    else {
-      this.#sentClusters = new Set();
-      const again = updates.filter(({ name }) => endpoints.sub.names.has(name));
-      if (again.length > 0) {
-        const owed = new Map(endpoints.sub.owed);
-        for (const { name } of again) owed.set(name, owed.get(name) === '?' ? '?' : nothing);
-        endpoints.sub.owed = owed;
-      }
-    }
-    // A client that never acknowledges would only be slowed down.
-    if (!answered && additions > 0 && sub.acked !== undefined) this.#holdFor('cluster', this.#host.limits.settleMs);
-  }
-
-  #write(message: Message): void {
-    const began = this.now();
-    this.#writing = true;
-    this.#writeBegan = began;
-    this.#host.metrics.sent(message.typeUrl, message.bytes.length, message.resources.length);
-    this.#transport.send(message.bytes, () => {
-      this.#writing = false;
-      this.#host.metrics.sendTime(this.now() - began);
-      this.wake();
-    });
-  }
-
-  // Nothing to send now: either all is told, or something is held back and needs a later look.
-  #rest(lanes: readonly Lane[]): void {
-    if (lanes.some(({ updates, removals }) => updates || removals)) {
-      if (this.#wakeTimer) return;
-      this.#wakeTimer = true;
-      const now = this.now();
-      const { settleMs } = this.#host.limits;
-      this.#host.later(Math.max(1, Math.min(settleMs, (this.#hold?.until ?? now + settleMs) - now)), () => {
-        this.#wakeTimer = false;
-        this.wake();
-      });
-    } else if (this.changedAt !== undefined) {
-      this.#host.metrics.convergenceTime(this.now() - this.changedAt);
-      this.changedAt = undefined;
-    }
+    this.#sender.judged(type);
   }
 
   #ownChanged(type: ResourceType, names: readonly string[]): void {
@@ -410,6 +258,6 @@ export class XdsStream implements ChannelOwner {
     const answer = await this.#host.debug(this, request.typeUrl, names);
     if (answer === undefined || this.closed) return;
     if ('status' in answer) this.end(answer.status, answer.message);
-    else this.#write(this.#host.debugMessage(this.variant, request.typeUrl, answer));
+    else this.#sender.write(this.#host.debugMessage(this.variant, request.typeUrl, answer));
   }
 }

@@ -2,8 +2,10 @@
 
 import { proxies } from '../../../discovery/proxy/classify.ts';
 import type { Caller } from '../../../discovery/xds/caller.ts';
-import { Publisher, type PublisherOptions } from '../../../discovery/xds/publisher.ts';
-import type { StreamStatus, XdsStream } from '../../../discovery/xds/stream.ts';
+import { Publisher } from '../../../discovery/xds/publisher.ts';
+import type { PublisherOptions } from '../../../discovery/xds/publisher-options.ts';
+import type { XdsStream } from '../../../discovery/xds/stream.ts';
+import type { StreamStatus } from '../../../discovery/xds/transport.ts';
 import { deltaRequest, type Received, readDelta, readSotw, sotwRequest } from './client.ts';
 import { type FakeResources, fakeClassOf, fakeGraph, fakeTranslators, writeFake } from './fake-mesh.ts';
 
