@@ -60,7 +60,7 @@ export const gatewayPort = message(
   'A port that a gateway listens on.',
   {
     number: uint32('Port number.'),
-    protocol: text('HTTP, HTTPS, GRPC, GRPC-WEB, HTTP2, HTTP3, TCP, TLS, MONGO.'),
+    protocol: text('HTTP, HTTP2, HTTPS, GRPC, GRPC-WEB, TLS, TCP, MONGO, MYSQL, REDIS, in any case.'),
     name: text('Name of the port.'),
     targetPort: uint32('Not used.', { deprecated: true }),
   },

@@ -186,6 +186,7 @@ export const meshConfig = message(
       warn,
     ),
     defaultHttpRetryPolicy: httpRetry,
+    defaultInboundHttpRetryPolicy: httpRetry,
     meshMTLS: tlsConfig,
     tlsDefaults: tlsConfig,
     defaultTrafficPolicy: message(
