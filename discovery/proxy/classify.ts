@@ -3,10 +3,11 @@
 import { input, query, type Read } from '../graph/graph.ts';
 import { mentionedLabels } from '../model/label-mentions.ts';
 import type { Locality } from '../model/locality.ts';
-import { hasNodeLocalServices, services } from '../model/services.ts';
+import { mesh } from '../model/objects.ts';
 import type { ServiceTarget } from '../model/service-target.ts';
-import { sidecarFor } from '../model/sidecar-scope.ts';
 import { serviceTargetsOf } from '../model/service-targets.ts';
+import { hasNodeLocalServices, services } from '../model/services.ts';
+import { sidecarFor } from '../model/sidecar-scope.ts';
 import type { Workload } from '../model/workload.ts';
 import { workloads, workloadsByAddress } from '../model/workloads.ts';
 import type { Proxy } from './proxy.ts';
@@ -50,6 +51,7 @@ function classify(read: Read, proxy: Proxy): ProxyClass {
     scope,
     targets,
     settings: proxy.settings,
+    ...canonicalOf(read, allLabels),
     addresses: needsAddresses(read, proxy, targets) ? proxy.ipAddresses : [],
   };
 }
@@ -97,6 +99,19 @@ function familyOf(addresses: readonly string[]): ProxyClass['ipFamily'] {
   const v4 = addresses.some((address) => !address.includes(':'));
   return v4 && v6 ? 'dual' : v6 ? 'v6' : 'v4';
 }
+
+/** Spans carry them (service.istio.io/canonical-*), so workloads differ by them as long as there are spans. */
+function canonicalOf(read: Read, labels: Readonly<Record<string, string>>): Pick<ProxyClass, 'canonical'> | object {
+  if (!read(meshTraces, 'mesh')) return {};
+  return {
+    canonical: {
+      service: labels['service.istio.io/canonical-name'] || 'unknown',
+      revision: labels['service.istio.io/canonical-revision'] || 'latest',
+    },
+  };
+}
+
+const meshTraces = query('mesh-traces', (read, _key: 'mesh') => read(mesh, 'mesh').enableTracing !== false);
 
 /** Only proxies that bind their own address, or are endpoints of headless services, are unlike their siblings. */
 function needsAddresses(read: Read, proxy: Proxy, targets: readonly ServiceTarget[]): boolean {

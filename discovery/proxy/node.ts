@@ -153,6 +153,7 @@ function settingsOf(metadata: Metadata): ProxySettings {
     tlsServer: tlsFilesOf(metadata, 'TLS_SERVER'),
     tlsClient: tlsFilesOf(metadata, 'TLS_CLIENT'),
     proxyConfig: canonicalOf(metadata, 'PROXY_CONFIG'),
+    meshId: textOf(metadata, 'MESH_ID'),
     networkView: listOf(metadata, 'REQUESTED_NETWORK_VIEW'),
     istioVersion: textOf(metadata, 'ISTIO_VERSION'),
     enableHbone: flagOf(metadata, 'ENABLE_HBONE'),

@@ -53,6 +53,8 @@ export interface ProxySettings {
   readonly tlsClient?: TlsFiles;
   /** Canonical JSON of the proxy's own ProxyConfig (metadata PROXY_CONFIG), which overlays the mesh's defaultConfig. */
   readonly proxyConfig?: string;
+  /** MESH_ID, which traces name. */
+  readonly meshId?: string;
   /** REQUESTED_NETWORK_VIEW: endpoints of other networks are left out. */
   readonly networkView?: readonly string[];
   /** Any metadata key a test or EnvoyFilter may ask for, by name; only string values. */
