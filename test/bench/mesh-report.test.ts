@@ -1,6 +1,6 @@
 // That the table of the mesh benchmark takes the right figures, and says which goals are missed.
 import { expect, test } from 'vitest';
-import { formatTable, medianOf, type Sample, samplesOf } from './mesh-report.ts';
+import { formatTable, medianOf, rowsOf, type Sample } from './mesh-report.ts';
 
 function sample(factor: number): Sample {
   const each = { p50_ms: 10 * factor, p99_ms: 0, max_ms: 0 };
@@ -26,7 +26,7 @@ test('the middle of several', () => {
 
 test('rows show medians, every run, and what is missed', () => {
   const samples = [sample(1), sample(0.5), sample(2)];
-  const lines = formatTable(samplesOf({ unscoped: samples, scoped: [sample(1)], streams: [100, 1000] })).split('\n');
+  const lines = formatTable(rowsOf({ unscoped: samples, scoped: [sample(1)], streams: [100, 1000] })).split('\n');
   expect(lines).toContain('| unscoped, 100 sidecars: all configured | 12-26 s | ≤ 5 s | 4 s | 4, 2, 8 |');
   expect(lines).toContain(
     '| unscoped, 100 sidecars: one VirtualService changes, the last stream has it | 2,200 ms | ≤ 220 ms | 300 ms (missed) | 300, 150, 600 |',

@@ -38,7 +38,7 @@ export interface Row {
 }
 
 /** The rows for the runs without and with scopes, `streams` of each. */
-export function samplesOf(all: {
+export function rowsOf(all: {
   readonly unscoped: readonly Sample[];
   readonly scoped: readonly Sample[];
   readonly streams: readonly [number, number];
@@ -56,7 +56,7 @@ export function samplesOf(all: {
   const row = (what: string, istiod: string, goal: number, unit: Row['unit'], runs: readonly number[]): Row => {
     return { what, istiod, goal, unit, runs };
   };
-  return [
+  const rows = [
     row(`${wide}: all configured`, '12-26 s', 5, 's', of(unscoped, configured)),
     row(`${wide}: CPU for it`, '21 CPU-s', 5, 'CPU-s', of(unscoped, connectCpu)),
     row(`${wide}: memory then`, '672 MiB', 300, 'MiB', of(unscoped, memory)),
@@ -77,6 +77,7 @@ export function samplesOf(all: {
       [...unscoped, ...scoped].map(({ readyMs }) => readyMs / 1000),
     ),
   ];
+  return rows.filter(({ runs }) => runs.length > 0);
 }
 
 /** The middle of several numbers; the mean of the two in the middle where they are even in number. */

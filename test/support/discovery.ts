@@ -28,6 +28,8 @@ export interface DiscoveryOptions {
   readonly ports?: DiscoveryPorts;
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
+  /** Arguments of Node itself, such as `--cpu-prof`. */
+  readonly nodeArgs?: readonly string[];
   /** Milliseconds until /ready must say 200; 60 s by default. */
   readonly timeoutMs?: number;
 }
@@ -43,6 +45,8 @@ export interface TestDiscovery extends AsyncDisposable {
   get(path: string): Promise<string>;
 }
 
+const program = join(import.meta.dirname, '..', '..', 'cmd', 'main.ts');
+
 /** Starts `meltemi discovery` and waits until it is ready. */
 export async function startDiscovery(options: DiscoveryOptions): Promise<TestDiscovery> {
   const address = options.address ?? '127.0.0.1';
@@ -51,7 +55,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   const child = new Child({
     name: 'meltemi discovery',
     command: process.execPath,
-    args: [join(import.meta.dirname, '..', '..', 'cmd', 'main.ts'), 'discovery', ...flagsOf(options, address, ports)],
+    args: [...(options.nodeArgs ?? []), program, 'discovery', ...flagsOf(options, address, ports)],
     environment: { ...process.env, ...options.environment },
   });
   try {
