@@ -91,7 +91,8 @@ function checkLocality(
       `${path}.distribute`,
     ),
     ...each(distribute, `${path}.distribute`, (share, at) => checkShares(share.to ?? {}, `${at}.to`)),
-    ...checkFailover(failover, outlier, 'locality lb', `${path}.failover`),
+    ...checkFailover(failover, 'locality lb', `${path}.failover`),
+    ...checkDetection(setting, outlier, path),
   ];
 }
 
@@ -104,7 +105,8 @@ function checkZoneAware(
   const { failover = [], failoverPriority = [] } = setting;
   return [
     ...checkPriorities(failover, failoverPriority, `${path}.failoverPriority`),
-    ...checkFailover(failover, outlier, 'zone aware lb', `${path}.failover`),
+    ...checkFailover(failover, 'zone aware lb', `${path}.failover`),
+    ...checkDetection(setting, outlier, path),
   ];
 }
 
@@ -131,7 +133,6 @@ function checkShares(to: Readonly<Record<string, number>>, path: string): Findin
 
 function checkFailover(
   failover: readonly { readonly from?: string; readonly to?: string }[],
-  outlier: OutlierDetection | undefined,
   what: string,
   path: string,
 ): Findings {
@@ -143,10 +144,17 @@ function checkFailover(
         ? invalid(at, `${what} failover region should not contain '*' wildcard`)
         : fine),
     ]),
-    ...(failover.length > 0 && outlier === undefined
-      ? doubtful(path, 'outlier detection policy must be provided for failover')
-      : fine),
   ];
+}
+
+function checkDetection(
+  { failover = [], failoverPriority = [] }: LocalityLbSetting | ZoneAwareLbSetting,
+  outlier: OutlierDetection | undefined,
+  path: string,
+): Findings {
+  return outlier === undefined && failover.length + failoverPriority.length > 0
+    ? doubtful(path, 'outlier detection policy must be provided for failover')
+    : fine;
 }
 
 /** Checks localities `region/zone/sub-zone`, each part missing or `*` for all: none may lie inside another. */

@@ -4,7 +4,7 @@ import { checkDuration } from './durations.ts';
 import { doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
 import { checkAttachment } from './selectors.ts';
 import { schemeOf, urlProblem } from './urls.ts';
-import { checkHeaderName } from './workload.ts';
+import { checkPlainHeaderName } from './workload.ts';
 
 /** What Istio's webhook refuses or warns about in a RequestAuthentication. */
 export function checkRequestAuthentication(policy: RequestAuthentication): Findings {
@@ -28,7 +28,7 @@ function checkJwtRule(rule: JwtRule, path: string): Findings {
     ...each(rule.outputClaimToHeaders, `${path}.outputClaimToHeaders`, ({ header = '', claim = '' }, at) =>
       header === '' || claim === ''
         ? missing(at, 'outputClaimToHeaders header and claim value must be non-empty string')
-        : checkHeaderName(header, `${at}.header`),
+        : checkPlainHeaderName(header, `${at}.header`),
     ),
     ...checkDuration(rule.timeout, `${path}.timeout`),
   ];

@@ -11,6 +11,7 @@ import {
   domainProblem,
   wildcardDomainProblem,
 } from './names.ts';
+import { isHttpProtocol, isTlsProtocol } from './protocols.ts';
 import { checkLabelsSelector } from './selectors.ts';
 import { checkWorkloadEndpoint } from './workload.ts';
 
@@ -101,10 +102,9 @@ function checkPorts(spec: Spec): Findings {
   ];
 }
 
-const tcpProtocols: ReadonlySet<string> = new Set(['tcp', 'https', 'tls', 'mongo', 'redis', 'mysql']);
-
 function isTcp(port: ServiceEntryPort): boolean {
-  return tcpProtocols.has((port.protocol ?? '').toLowerCase());
+  const protocol = (port.protocol ?? '').toLowerCase();
+  return isTlsProtocol(protocol) || ['tcp', 'mongo', 'redis', 'mysql'].includes(protocol);
 }
 
 function checkResolution(spec: Spec): Findings {
@@ -163,8 +163,6 @@ function checkDns(spec: Spec): Findings {
   ];
 }
 
-const dynamicProtocols: ReadonlySet<string> = new Set(['http', 'tls', 'https', 'grpc', 'grpc-web', 'http2']);
-
 function checkDynamicDns(spec: Spec): Findings {
   return [
     ...((spec.endpoints ?? []).length > 0
@@ -176,7 +174,7 @@ function checkDynamicDns(spec: Spec): Findings {
         : invalid(path, 'host must be wildcarded for resolution mode DYNAMIC_DNS'),
     ),
     ...each(spec.ports, 'spec.ports', (port, path) =>
-      dynamicProtocols.has((port.protocol ?? '').toLowerCase())
+      isHttpProtocol(port.protocol) || isTlsProtocol(port.protocol)
         ? fine
         : invalid(
             `${path}.protocol`,

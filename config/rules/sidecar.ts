@@ -12,6 +12,7 @@ import {
   checkWildcardDomain,
   isDnsLabel,
 } from './names.ts';
+import { isHttpProtocol, isTlsProtocol } from './protocols.ts';
 import { checkLabelsSelector } from './selectors.ts';
 import { checkServerTls } from './server-tls.ts';
 
@@ -74,7 +75,7 @@ function checkIngress(listener: SidecarIngress, path: string): Findings {
     ...checkEndpoint(listener.defaultEndpoint ?? '', `${path}.defaultEndpoint`),
     ...checkTls(listener.tls, protocol, `${path}.tls`),
     ...checkConnectionPool(listener.connectionPool, `${path}.connectionPool`),
-    ...(listener.connectionPool?.http !== undefined && !httpProtocols.has(protocol)
+    ...(listener.connectionPool?.http !== undefined && !isHttpProtocol(protocol)
       ? shadowed(
           `${path}.connectionPool.http`,
           `HTTP connection pool settings are configured but the protocol of the port is not HTTP (${protocol}); only TCP settings will apply`,
@@ -83,7 +84,6 @@ function checkIngress(listener: SidecarIngress, path: string): Findings {
   ];
 }
 
-const httpProtocols: ReadonlySet<string> = new Set(['http', 'http2', 'http_proxy', 'grpc', 'grpc-web']);
 const endpointHosts: ReadonlySet<string> = new Set(['127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
 
 function checkEndpoint(endpoint: string, path: string): Findings {
@@ -117,9 +117,7 @@ function checkTls(tls: SidecarIngress['tls'], protocol: string, path: string): F
     ...(mode === 'ISTIO_MUTUAL' || mode === 'AUTO_PASSTHROUGH'
       ? invalid(`${path}.mode`, `cannot set mode to ${mode} in sidecar ingress tls`)
       : fine),
-    ...(protocol === 'https' || protocol === 'tls'
-      ? fine
-      : invalid(path, 'server cannot have TLS settings for non HTTPS/TLS ports')),
+    ...(isTlsProtocol(protocol) ? fine : invalid(path, 'server cannot have TLS settings for non HTTPS/TLS ports')),
     ...unsupported.flatMap(([name, set]) =>
       set ? invalid(`${path}.${name}`, `sidecar: ${name} is not supported in ingress tls`) : fine,
     ),

@@ -92,13 +92,13 @@ function checkProbeMethod(probe: Probe, path: string): Findings {
       ? fine
       : invalid(`${path}.httpGet.scheme`, 'httpGet.scheme must be one of "HTTPS", "HTTP"')),
     ...each(httpGet.httpHeaders, `${path}.httpGet.httpHeaders`, (header, at) =>
-      checkHeaderName(header.name, `${at}.name`),
+      checkPlainHeaderName(header.name, `${at}.name`),
     ),
   ];
 }
 
 /** Checks the name of an HTTP header as Istio takes it: letters, digits, `-` and `_`. */
-export function checkHeaderName(name: string | undefined, path: string): Findings {
+export function checkPlainHeaderName(name: string | undefined, path: string): Findings {
   if (name === undefined || name === '') return missing(path, 'header name cannot be empty');
   return /^[-_A-Za-z0-9]+$/.test(name) ? fine : invalid(path, `header name ${name} is not a valid header name`);
 }
