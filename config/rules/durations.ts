@@ -2,10 +2,11 @@
 import { millisecondsOf, parseDuration } from '../duration.ts';
 import { type Findings, fine, invalid } from './finding.ts';
 
-/** Checks that a duration, if there is one, is a millisecond or more. What is no duration is the schema's to refuse. */
+/** Checks that a duration, if there is one, is of whole milliseconds, one or more. What is no duration the schema refuses. */
 export function checkDuration(text: string | undefined, path: string): Findings {
   if (text === undefined) return fine;
   const duration = parseDuration(text);
-  if (duration === undefined || millisecondsOf(duration) >= 1) return fine;
-  return invalid(path, 'duration must be greater than 1ms');
+  if (duration === undefined) return fine;
+  if (millisecondsOf(duration) < 1) return invalid(path, 'duration must be greater than 1ms');
+  return duration.nanos % 1e6 === 0 ? fine : invalid(path, 'only durations to ms precision are supported');
 }

@@ -175,7 +175,7 @@ function checkAbort(abort: NonNullable<FaultInjection['abort']>, path: string): 
 }
 
 function checkDelay(delay: NonNullable<FaultInjection['delay']>, path: string): Findings {
-  const { exponentialDelay, fixedDelay, percent } = delay;
+  const { exponentialDelay, fixedDelay } = delay;
   const span =
     exponentialDelay === undefined
       ? checkDuration(fixedDelay, `${path}.fixedDelay`)
@@ -183,13 +183,7 @@ function checkDelay(delay: NonNullable<FaultInjection['delay']>, path: string): 
           ...checkDuration(exponentialDelay, `${path}.exponentialDelay`),
           ...invalid(`${path}.exponentialDelay`, 'exponentialDelay not supported yet'),
         ];
-  return [
-    ...((percent ?? 0) < 0 || (percent ?? 0) > 100
-      ? invalid(`${path}.percent`, `percentage ${percent} is not in range 0..100`)
-      : fine),
-    ...checkPercentage(delay.percentage, `${path}.percentage`),
-    ...span,
-  ];
+  return [...checkPercentage(delay.percentage, `${path}.percentage`), ...span];
 }
 
 function checkPercentage(percentage: Percent | undefined, path: string): Findings {

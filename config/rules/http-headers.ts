@@ -44,7 +44,7 @@ export function checkAuthority(rewritten: string | undefined, headers: Headers |
 }
 
 function isAuthority(name: string): boolean {
-  return name === ':authority' || name.toLowerCase() === 'host';
+  return [':authority', 'host'].includes(name.toLowerCase());
 }
 
 function checkOperations(operations: HeaderOperations | undefined, path: string, ofRequest: boolean): Findings {

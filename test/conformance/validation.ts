@@ -58,6 +58,13 @@ export async function run(folder: string, out: (line: string) => void): Promise<
   }
   if (shown.length < failures.length) out(`… and ${failures.length - shown.length} more (SUITE_ALL=1 shows all)`);
   for (const [kind, group] of Map.groupBy(verdicts, (verdict) => verdict.kind)) out(score(kind, group));
+  for (const [name, seeds] of [
+    ["Istio's own objects", true],
+    ['objects written for the suite', false],
+  ] as const) {
+    const group = verdicts.filter(({ entry }) => (entry.origin === 'seed') === seeds);
+    if (group.length > 0) out(score(name, group));
+  }
   if (verdicts.length > 0) out(score('all', verdicts));
   if (process.env['SUITE_CRD'] !== '0') await scoreCrds(verdicts, out);
   return { passed: verdicts.length - failures.length, failed: failures.length, skipped: 0 };
