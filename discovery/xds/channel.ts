@@ -15,7 +15,6 @@ import {
   type Step,
   type Subscription,
   type TypeRules,
-  versionOf,
 } from './subscription.ts';
 import type { Slicer } from './turns.ts';
 import type { Changes, View, Viewer } from './view.ts';
@@ -174,12 +173,12 @@ export class Channel implements Viewer {
       sub.mustAnswer = false;
       return undefined;
     }
-    const resources = this.rules.complete ? this.#complete(keepGone ? plan.gone : undefined) : updates;
+    const resources = this.rules.complete ? this.complete(keepGone ? plan.gone : undefined) : updates;
     return { resources, removed: [], shared: this.#isShared(resources), owedAfter, additions, updates };
   }
 
   /** Every resource the client should have, in order; with what is to be kept a moment longer. */
-  #complete(keep: ReadonlyMap<string, Have> | undefined): readonly EncodedResource[] {
+  complete(keep?: ReadonlyMap<string, Have>): readonly EncodedResource[] {
     const resources: EncodedResource[] = [];
     const names = new Set(this.sub.wildcard ? this.view?.directory.keys() : []);
     for (const name of inOrder([...this.sub.names])) names.add(name);
@@ -227,12 +226,6 @@ export class Channel implements Viewer {
     for (const name of names) rest.delete(name);
     sub.owed = rest;
   }
-}
-
-/** What a stream has been sent of a name: for books and dumps. */
-export function isCurrent(channel: Channel, name: string): boolean {
-  const have = channel.sub.owed.get(name);
-  return have === undefined || versionOf(have) === channel.lookup(name)?.version;
 }
 
 // Clients name resources in any order; equal sets must give equal bytes.

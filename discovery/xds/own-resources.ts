@@ -17,6 +17,8 @@ export interface OwnResources {
   readonly serves: (type: ResourceType, name: string) => boolean;
   /** The present resource; undefined while there is none. */
   readonly get: (type: ResourceType, name: string) => EncodedResource | undefined;
+  /** The client accepted a response that held this resource, so that what it replaced may be retired. */
+  readonly acknowledged?: (type: ResourceType, resource: EncodedResource) => void;
   /** Ends notifications; called once, when the stream ends. */
   readonly close: () => void;
 }

@@ -52,9 +52,14 @@ export class XdsStream implements ChannelOwner {
     this.#sender = new Sender(this, host, transport);
   }
 
-  /** `<node id>-<serial>`: what debug requests look for. */
+  /** `<workload>.<namespace>-<serial>`: what debug requests look for. */
   get connectionId(): string {
-    return `${this.#node?.id ?? ''}-${this.serial}`;
+    return `${this.workloadId}-${this.serial}`;
+  }
+
+  /** `<workload>.<namespace>`, the part of the node id by which istioctl knows a proxy. */
+  get workloadId(): string {
+    return this.#node?.id.split('~')[2] ?? '';
   }
 
   /** The Node message of the first request. */
@@ -229,6 +234,7 @@ export class XdsStream implements ChannelOwner {
     if (step.nonce === 'accepted') {
       if (sent !== undefined) sub.acked = { nonce: sent.nonce, version: sent.version, at: this.#host.wallClock() };
       sub.rejection = undefined;
+      this.#acknowledge(type, sent?.resources ?? []);
     } else {
       const message = request.error?.message ?? '';
       const resources = rejectedOf(message, sent?.resources ?? []).map(({ name, version }) => ({
@@ -241,6 +247,12 @@ export class XdsStream implements ChannelOwner {
       this.#host.onRejection(this, type, sub.rejection);
     }
     this.#sender.judged(type);
+  }
+
+  #acknowledge(type: ResourceType, resources: readonly EncodedResource[]): void {
+    const own = this.#own;
+    if (own?.acknowledged === undefined) return;
+    for (const resource of resources) if (own.serves(type, resource.name)) own.acknowledged(type, resource);
   }
 
   #ownChanged(type: ResourceType, names: readonly string[]): void {
