@@ -27,7 +27,7 @@ describe('the self-signed authority', () => {
   test('makes a root on first start, readable by its owner only, and finds it again', async () => {
     const dir = join(await newDirectory(), 'ca');
     const first = await open(selfSignedSource(caDirectory(dir), options, systemEnvironment));
-    expect((await stat(join(dir, 'authority.json'))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(dir, 'authority.1.json'))).mode & 0o777).toBe(0o600);
     expect((await stat(dir)).mode & 0o777).toBe(0o700);
     const second = await open(selfSignedSource(caDirectory(dir), options, systemEnvironment));
     expect(second.state.bundle.version).toBe(first.state.bundle.version);
@@ -46,13 +46,13 @@ describe('the self-signed authority', () => {
     'a damaged record is refused and left alone: %s',
     async (content) => {
       const dir = await newDirectory();
-      await writeFile(join(dir, 'authority.json'), content);
+      await writeFile(join(dir, 'authority.1.json'), content);
       const authority = await Authority.open(
         selfSignedSource(caDirectory(dir), options, systemEnvironment),
         systemEnvironment,
       );
       expect(isRefused(authority)).toBe(true);
-      expect(await readFile(join(dir, 'authority.json'), 'utf8')).toBe(content);
+      expect(await readFile(join(dir, 'authority.1.json'), 'utf8')).toBe(content);
     },
   );
 

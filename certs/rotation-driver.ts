@@ -48,6 +48,9 @@ export interface RotationDriver {
   tick(): Promise<RotationStep | Refusal>;
 }
 
+/** In the authority's directory: what `status` last said, for the command line. It holds no secret. */
+export const rotationStatusFile = 'rotation-status.json';
+
 /** The server's part: looks who is ready, and steps. Call `tick` regularly and after each acknowledgement. */
 export function rotationDriver(
   authority: Authority,
@@ -82,6 +85,32 @@ export function rotationDriver(
       });
       await authority.refresh();
       return isRefused(changed) ? changed : authority.state.rotation.step;
+    },
+  };
+}
+
+/** Ticks every `interval` milliseconds until disposed; `tell` gets each state and each failure. */
+export function keepRotating(
+  driver: RotationDriver,
+  interval: number,
+  tell: (outcome: RotationStatus | Refusal) => void,
+): Disposable {
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+  const turn = async (): Promise<void> => {
+    const step = await driver.tick().catch(() => refused('the rotation cannot be looked at'));
+    const outcome = isRefused(step) ? step : await driver.status().catch(() => refused('the proxies cannot be asked'));
+    if (!ended) {
+      tell(outcome);
+      timer = setTimeout(() => void turn(), interval);
+      timer.unref();
+    }
+  };
+  void turn();
+  return {
+    [Symbol.dispose]: () => {
+      ended = true;
+      clearTimeout(timer);
     },
   };
 }
