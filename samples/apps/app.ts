@@ -1,4 +1,4 @@
-// What a sample app is: an HTTP server on a Unix socket that calls other services through its sidecar.
+// What a sample app is: an HTTP server, in the mesh on a Unix socket, that calls other services through its sidecar.
 
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
@@ -33,7 +33,10 @@ export type Handler = (request: AppRequest, app: AppContext) => Promise<AppRespo
 export interface AppOptions {
   readonly name: string;
   readonly version: string;
-  readonly socket: string;
+  /** Unix socket to listen on. */
+  readonly socket?: string;
+  /** Address to listen on, for what lies outside the mesh. */
+  readonly listen?: { readonly host: string; readonly port: number };
   /** Port of the sidecar's forward proxy on `proxyHost`; absent where the app calls nobody. */
   readonly proxy?: { readonly host: string; readonly port: number };
 }
@@ -72,14 +75,14 @@ export async function startApp(handler: Handler, options: AppOptions): Promise<R
       )
       .then((answer) => reply(outgoing, answer, options));
   });
-  await rm(options.socket, { force: true });
-  await listen(server, options.socket);
+  if (options.socket !== undefined) await rm(options.socket, { force: true });
+  await listen(server, options);
   return {
     served: () => served,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
       await new Promise<void>((resolve) => server.close(() => resolve()));
-      await rm(options.socket, { force: true });
+      if (options.socket !== undefined) await rm(options.socket, { force: true });
     },
   };
 }
@@ -153,9 +156,9 @@ async function bodyOf(incoming: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-function listen(server: Server, socket: string): Promise<void> {
+function listen(server: Server, options: AppOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(socket, () => resolve());
+    server.listen(options.socket === undefined ? { ...options.listen } : { path: options.socket }, () => resolve());
   });
 }

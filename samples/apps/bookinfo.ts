@@ -45,10 +45,11 @@ async function reviews(request: AppRequest, app: AppContext): Promise<AppRespons
   return json(200, { version: app.version, ratings: answer.status, reviews: rated });
 }
 
-/** `/flaky` fails twice out of three times, for trying retries out; the count is the request id's own. */
+/** `/flaky` succeeds on the third attempt only, by the count that Envoy sends; `/headers` shows the caller's identity. */
 async function ratings(request: AppRequest, app: AppContext): Promise<AppResponse> {
   const attempt = Number(request.headers['x-envoy-attempt-count'] ?? '1');
   if (request.path.startsWith('/flaky') && attempt < 3) return json(503, { version: app.version, attempt });
+  if (request.path.startsWith('/headers')) return json(200, { xfcc: request.headers['x-forwarded-client-cert'] ?? '' });
   if (request.path.startsWith('/slow')) await new Promise((resolve) => setTimeout(resolve, 2_000));
   return json(200, { version: app.version, attempt, stars: [5, 4] });
 }

@@ -1,0 +1,165 @@
+// Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
+
+import type { CaStore } from '../certs/ca-record.ts';
+import type { Authenticator } from '../certs/caller.ts';
+import { systemEnvironment } from '../certs/environment.ts';
+import { expiryGauges } from '../certs/metrics.ts';
+import type { MeshConfig } from '../config/mesh.ts';
+import { formatRef } from '../config/object.ts';
+import type { ObjectChange } from '../config/sources/source.ts';
+import { Store } from '../config/store.ts';
+import type { CellRef, Graph } from '../discovery/graph/graph.ts';
+import { factsInput, mesh, meshInput } from '../discovery/model/objects.ts';
+import { classOf, proxies } from '../discovery/proxy/classify.ts';
+import { translators } from '../discovery/translate/table.ts';
+import { createGraph, writeObjects } from '../discovery/world.ts';
+import { createXdsServer, type Listening, type XdsServer } from '../discovery/xds/server.ts';
+import { authenticateStreams } from './caller.ts';
+import { openIdentity, type WorkloadIdentity } from './identity.ts';
+import type { Logger } from './log.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { ownSecrets } from './own-secrets.ts';
+import type { Settings } from './settings.ts';
+
+/** What composing needs besides settings. */
+export interface ComposeOptions {
+  readonly settings: Settings;
+  readonly log: Logger;
+  readonly version: string;
+  /** A mesh configuration that takes the ConfigMap's place. */
+  readonly mesh?: MeshConfig;
+  /** Kubernetes' ways: where the CA is kept, and how tokens are checked. */
+  readonly caStore?: CaStore;
+  readonly authenticators?: readonly Authenticator[];
+}
+
+/** A control plane, put together but not yet listening. Feed it through `store`. */
+export interface ControlPlane extends AsyncDisposable {
+  readonly settings: Settings;
+  readonly store: Store;
+  readonly graph: Graph;
+  readonly xds: XdsServer;
+  readonly identity: WorkloadIdentity;
+  readonly metrics: Metrics;
+  /** Opens the gRPC ports; resolves with those that are open. */
+  readonly listen: () => Promise<{ readonly plain?: Listening; readonly secure?: Listening }>;
+  /** Whether proxies may be served, and why not. */
+  readonly readiness: () => { readonly ready: boolean; readonly reason: string };
+}
+
+/** Puts the control plane together. Throws where the certificate authority cannot be opened. */
+export async function compose(options: ComposeOptions): Promise<ControlPlane> {
+  const { settings, log } = options;
+  const store = new Store();
+  const graph = createGraph();
+  const metrics = createMetrics(options.version);
+  graph.write(factsInput, 'facts', {
+    cluster: settings.clusterId,
+    domain: settings.domain,
+    systemNamespace: settings.systemNamespace,
+    revision: settings.revision,
+    features: settings.features,
+  });
+  if (options.mesh !== undefined) graph.write(meshInput, 'mesh', options.mesh);
+  const meshNow = (): MeshConfig => graph.read(mesh, 'mesh');
+  const identity = await openIdentity({
+    settings,
+    trustDomains: () => [meshNow().trustDomain ?? 'cluster.local', ...(meshNow().trustDomainAliases ?? [])],
+    count: metrics.citadel,
+    log: (level, message, fields) => log[level](fields, message),
+    env: systemEnvironment,
+    ...(options.caStore === undefined ? {} : { store: options.caStore }),
+    ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
+  });
+  for (const name of Object.keys(expiryGauges(identity.authority.state, Date.now()))) {
+    metrics.gauge(
+      `citadel_server_${name}`,
+      'When the signer or the roots end.',
+      () => expiryGauges(identity.authority.state, Date.now())[name] ?? 0,
+    );
+  }
+  const readiness = (): { ready: boolean; reason: string } =>
+    store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
+  const xds = createXdsServer({
+    graph,
+    translators,
+    proxies,
+    classOf,
+    authenticate: authenticateStreams(settings, identity.authenticate),
+    ready: () => readiness().ready,
+    metrics: metrics.xds,
+    log: ({ level, message, fields }) => log[level](fields, message),
+    openOwnResources: ownSecrets(identity.secrets, (proxy, reason) =>
+      log.warn({ proxy, reason }, 'no workload certificate'),
+    ),
+    describeInputs: (inputs) => describeInputs(store, inputs),
+    server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
+  });
+  const publish = (changes: readonly ObjectChange[]): void => {
+    xds.publisher
+      .apply((target) => writeObjects(target, changes))
+      .catch((error: unknown) => log.error({ error: String(error) }, 'publishing failed'));
+  };
+  // Until everything was read once, objects are only collected: half a world must reach nobody.
+  const waiting: ObjectChange[] = [];
+  let live = false;
+  const goLive = (): void => {
+    if (live || !store.synced) return;
+    live = true;
+    publish(waiting.splice(0));
+  };
+  store.subscribe((changes) => {
+    if (live) publish(changes);
+    else waiting.push(...changes);
+  });
+  store.onStatus(goLive);
+  return {
+    settings,
+    store,
+    graph,
+    xds,
+    identity,
+    metrics,
+    readiness,
+    listen: () => listenAll(settings, xds, identity),
+    async [Symbol.asyncDispose]() {
+      await xds.close(settings.shutdownMs);
+      await identity[Symbol.asyncDispose]();
+    },
+  };
+}
+
+async function listenAll(
+  settings: Settings,
+  xds: XdsServer,
+  identity: WorkloadIdentity,
+): Promise<{ plain?: Listening; secure?: Listening }> {
+  const open = async (flag: string, start: () => Promise<Listening>): Promise<Listening> => {
+    try {
+      return await start();
+    } catch (error) {
+      throw new Error(`${flag}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  };
+  const { grpcAddr, secureGrpcAddr } = settings;
+  const plain =
+    grpcAddr === '' ? undefined : await open(`--grpcAddr ${grpcAddr}`, () => xds.listen({ address: grpcAddr }));
+  const secure =
+    secureGrpcAddr === ''
+      ? undefined
+      : await open(`--secureGRPCAddr ${secureGrpcAddr}`, () =>
+          xds.listen({ address: secureGrpcAddr, tls: identity.tls, services: [identity.certificateService] }),
+        );
+  return { ...(plain === undefined ? {} : { plain }), ...(secure === undefined ? {} : { secure }) };
+}
+
+/** Objects behind a resource as people name them, with the file and line where there is one. */
+function describeInputs(store: Store, inputs: readonly CellRef[]): readonly string[] {
+  return inputs.flatMap(({ node, id }) => {
+    const slash = id.indexOf('/');
+    const origin = store.originOf(node, id);
+    if (origin === undefined && slash < 0) return [];
+    const named = formatRef({ kind: node, namespace: id.slice(0, Math.max(slash, 0)), name: id.slice(slash + 1) });
+    return [origin === undefined ? named : `${named} (${origin.file}:${origin.line})`];
+  });
+}

@@ -1,0 +1,38 @@
+// `meltemi discovery`: the control plane as a service, fed by a folder or by Kubernetes.
+import { Command } from 'commander';
+import { startFileSource } from '../config/sources/files.ts';
+import { validate } from '../config/validate.ts';
+import { compose } from './compose.ts';
+import { openHttp } from './http.ts';
+import { createLogger } from './log.ts';
+import { pagesOf } from './pages.ts';
+import { discoveryFlags, readSettings } from './settings.ts';
+import { untilSignal } from './signals.ts';
+import { version } from './version.ts';
+
+/** `meltemi discovery`; serves until SIGINT or SIGTERM. */
+export function discoveryCommand(): Command {
+  const command = discoveryFlags(new Command('discovery').description('Serve proxies: the control plane'));
+  return command.action(async (options: Readonly<Record<string, unknown>>) => {
+    const { settings, warnings } = readSettings(options, command.args, process.env);
+    const log = createLogger(settings.logLevel);
+    for (const warning of warnings) log.warn(warning);
+    if (settings.configDir === undefined) {
+      const { serveKubernetes } = await import('./kubernetes.ts');
+      await serveKubernetes(settings, log);
+      return;
+    }
+    await using plane = await compose({ settings, log, version: version() });
+    await using _http = await openHttp(settings.httpAddr, pagesOf(plane));
+    await using _monitoring = await openHttp(settings.monitoringAddr, pagesOf(plane));
+    await using source = await startFileSource(
+      { path: settings.configDir, check: validate, watch: true, now: Date.now },
+      plane.store.sinkOf('files'),
+    );
+    for (const finding of plane.store.findings()) log.warn({ finding }, finding.message);
+    await plane.listen();
+    log.info({ folder: source.name, ...settings }, 'serving');
+    const signal = await untilSignal();
+    log.info({ signal }, 'stopping');
+  });
+}
