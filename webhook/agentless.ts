@@ -2,7 +2,6 @@
 import { buildBootstrap } from '../config/bootstrap.ts';
 import type { Overlay, TemplateContext } from './context.ts';
 import { redirectionContainer } from './iptables.ts';
-import { objectOf } from './json.ts';
 import * as parts from './parts.ts';
 import { type Container, type EnvVar, proxyName } from './pod.ts';
 import { textField } from './proxy-config.ts';
@@ -125,6 +124,7 @@ function literal(text: string): string {
 function bootstrapOf(context: TemplateContext, role: ProxyRole): object {
   const { values, workload, mesh } = context;
   const meshId = values.meshId || mesh.trustDomain;
+  const added = role === 'sidecar' ? sidecarLabels(context) : parts.canonicalLabels(context);
   return buildBootstrap({
     nodeType: role,
     address: late('INSTANCE_IP'),
@@ -132,7 +132,7 @@ function bootstrapOf(context: TemplateContext, role: ProxyRole): object {
     namespace: late('POD_NAMESPACE'),
     serviceAccount: late('SERVICE_ACCOUNT'),
     nodeName: late('NODE_NAME'),
-    labels: { ...context.labels, ...(objectOf(parts.canonicalLabels(context)) as Record<string, string>) },
+    labels: { ...context.labels, ...(added as Record<string, string>) },
     clusterId: parts.clusterIdOf(context),
     clusterDomain: values.proxy.clusterDomain,
     ...(values.network === '' ? {} : { network: values.network }),

@@ -7,8 +7,8 @@ export type PatchOperation =
   | { readonly op: 'remove'; readonly path: string };
 
 /**
- * Operations that turn `before` into `after`. Objects are compared by member. Lists are compared from both ends, so
- * that items put before, after or among others are additions; what lies between differs is replaced item by item.
+ * Operations that turn `before` into `after`. Objects are compared by member, lists of named things by name, so that
+ * what is put before, after or among others is an addition; other lists are compared from both ends.
  */
 export function createPatch(before: unknown, after: unknown): readonly PatchOperation[] {
   const operations: PatchOperation[] = [];
@@ -46,29 +46,52 @@ function compareLists(
   path: string,
   out: PatchOperation[],
 ): void {
+  const [old, now] = [namesOf(before), namesOf(after)];
+  const kept = old?.filter((name) => now?.includes(name));
+  const isOrdered = kept?.every((name, i) => name === now?.filter((other) => kept.includes(other))[i]) ?? false;
+  if (old === undefined || now === undefined || !isOrdered) compareEnds(before, after, path, out);
+  else compareNamed({ before, old }, { after, now }, path, out);
+}
+
+/** The items' names, where all have one and no two the same. */
+function namesOf(list: readonly unknown[]): readonly string[] | undefined {
+  const names = list.map((item) => (isObject(item) ? item['name'] : undefined));
+  const isNamed = names.every((name): name is string => typeof name === 'string');
+  return isNamed && new Set(names).size === names.length ? names : undefined;
+}
+
+// Things that stay keep their order: the others go first, from the back, and then each newcomer takes its place.
+function compareNamed(
+  { before, old }: { readonly before: readonly unknown[]; readonly old: readonly string[] },
+  { after, now }: { readonly after: readonly unknown[]; readonly now: readonly string[] },
+  path: string,
+  out: PatchOperation[],
+): void {
+  for (let i = old.length - 1; i >= 0; i--) {
+    if (!now.includes(old[i] ?? '')) out.push({ op: 'remove', path: `${path}/${i}` });
+  }
+  for (const [i, name] of now.entries()) {
+    const at = old.indexOf(name);
+    if (at < 0) out.push({ op: 'add', path: `${path}/${i}`, value: after[i] });
+    else compare(before[at], after[i], `${path}/${i}`, out);
+  }
+}
+
+function compareEnds(before: readonly unknown[], after: readonly unknown[], path: string, out: PatchOperation[]): void {
   const shorter = Math.min(before.length, after.length);
   let head = 0;
-  while (head < shorter && alike(before[head], after[head])) head++;
+  while (head < shorter && sameJson(before[head], after[head])) head++;
   let tail = 0;
-  while (tail < shorter - head && alike(before[before.length - 1 - tail], after[after.length - 1 - tail])) tail++;
+  while (tail < shorter - head && sameJson(before[before.length - 1 - tail], after[after.length - 1 - tail])) tail++;
   const removed = before.length - head - tail;
   const added = after.length - head - tail;
   const replaced = Math.min(removed, added);
   // From the back to the front, so that no operation moves the place of a later one.
-  for (let i = 0; i < tail; i++) {
-    compare(before[before.length - 1 - i], after[after.length - 1 - i], `${path}/${before.length - 1 - i}`, out);
-  }
   for (let i = removed - 1; i >= replaced; i--) out.push({ op: 'remove', path: `${path}/${head + i}` });
   for (let i = added - 1; i >= replaced; i--) {
     out.push({ op: 'add', path: `${path}/${head + replaced}`, value: after[head + i] });
   }
-  for (let i = 0; i < head + replaced; i++) compare(before[i], after[i], `${path}/${i}`, out);
-}
-
-// Two containers, volumes or variables of one name are the same thing in two states.
-function alike(a: unknown, b: unknown): boolean {
-  if (isObject(a) && isObject(b) && typeof a['name'] === 'string') return a['name'] === b['name'];
-  return sameJson(a, b);
+  for (let i = head; i < head + replaced; i++) compare(before[i], after[i], `${path}/${i}`, out);
 }
 
 function escape(key: string): string {

@@ -43,7 +43,8 @@ export function mergeContainer<T extends JsonObject>(base: T, overlay: JsonObjec
 function mergeObject(base: JsonObject, overlay: JsonObject, shape: Shape): JsonObject {
   const result: Record<string, unknown> = { ...base };
   for (const [field, value] of Object.entries(overlay)) {
-    if (value === undefined) continue;
+    // Assigning to this name would set the object's prototype.
+    if (value === undefined || field === '__proto__') continue;
     if (value === null) {
       delete result[field];
       continue;

@@ -15,6 +15,7 @@ import {
   withMeta,
   withProxy,
 } from './pod.ts';
+import { containerProblem } from './pod-shape.ts';
 import { canonicalResources } from './quantity.ts';
 
 /** Name of the annotation that keeps the overrides. */
@@ -37,7 +38,7 @@ export function overridesOf(pod: Pod): Overrides | { readonly problem: string } 
     return { problem: `invalid value for annotation '${overridesAnnotation}': is not JSON` };
   }
   const lists = ['containers', 'initContainers'].map((field) => listOf(objectOf(parsed)[field]));
-  const isContainer = (item: unknown) => isObject(item) && typeof item['name'] === 'string' && item['name'] !== '';
+  const isContainer = (item: unknown) => containerProblem(item) === undefined;
   if (!isObject(parsed) || lists.some((list) => !list.every(isContainer))) {
     return { problem: `invalid value for annotation '${overridesAnnotation}': is no list of containers` };
   }

@@ -112,7 +112,7 @@ export function valuesOf(raw: unknown): InjectorValues {
     rewriteAppHttpProbe: flagOf(memberAt(raw, 'sidecarInjectorWebhook', 'rewriteAppHTTPProbe'), true),
     agentless: {
       enabled: flagOf(global('agentless', 'enabled'), false),
-      image: textOf(global('agentless', 'image'), 'docker.io/envoyproxy/envoy:distroless-v1.38-latest'),
+      image: textOf(global('agentless', 'image'), 'docker.io/envoyproxy/envoy:distroless-v1.40.0'),
     },
   };
 }

@@ -4,6 +4,7 @@ import { decideInjection } from './decide.ts';
 import { injectPod } from './inject.ts';
 import { isObject, type JsonObject, listOf, memberAt, objectOf } from './json.ts';
 import { annotationsOf, type Pod } from './pod.ts';
+import { podShapeProblem } from './pod-shape.ts';
 import { mergeProxyConfig, parseProxyConfig } from './proxy-config.ts';
 import { typedForm } from './typed-form.ts';
 import { type WorkloadMeta, workloadOfPod } from './workload-meta.ts';
@@ -52,6 +53,8 @@ export function injectObject(object: JsonObject, settings: InjectionSettings, cl
   if (place === undefined || !isObject(spec)) return { kind: 'unchanged', object };
   const workload = workloadOf(object, kind);
   const pod: Pod = { metadata: objectOf(memberAt(object, ...place.metadata)), spec };
+  const shape = podShapeProblem(pod);
+  if (shape !== undefined) return { kind: 'refused', problems: [`the pod is malformed: ${shape}`] };
   const decision = decideInjection(pod, workload.namespace, settings.policy);
   if (!decision.inject) {
     const subject = `${kind} "${workload.namespace === '' ? '' : `${workload.namespace}/`}${nameOf(object)}"`;

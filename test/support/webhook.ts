@@ -1,0 +1,56 @@
+// Settings and pods for tests of the webhooks.
+import { policyOf } from '../../webhook/config-map.ts';
+import type { ClusterView, InjectionSettings } from '../../webhook/context.ts';
+import { meshSettingsOf } from '../../webhook/mesh-settings.ts';
+import type { Pod } from '../../webhook/pod.ts';
+import { valuesOf } from '../../webhook/values.ts';
+
+/** Settings by the defaults of Istio's chart, with these values and this mesh config. */
+export function testSettings(
+  values: unknown = {},
+  mesh: unknown = {},
+  change: Partial<InjectionSettings> = {},
+): InjectionSettings {
+  const { defaultTemplates, templateAliases, injectedAnnotations, ...policy } = policyOf({}, values);
+  const read = meshSettingsOf(mesh);
+  if ('problem' in read) throw new Error(read.problem);
+  return {
+    policy,
+    defaultTemplates,
+    templateAliases,
+    injectedAnnotations,
+    values: valuesOf(values),
+    mesh: read.settings,
+    revision: 'default',
+    nativeSidecars: 'disabled',
+    compliancePolicy: '',
+    openShift: false,
+    ...change,
+  };
+}
+
+/** A cluster of which nothing is known. */
+export const emptyCluster: ClusterView = {
+  kubeletVersions: () => [],
+  namespaceAnnotations: () => undefined,
+  proxyConfigs: () => [],
+};
+
+/** A small pod with these annotations and labels. */
+export function testPod(annotations: Record<string, string> = {}, labels: Record<string, string> = {}): Pod {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'web', namespace: 'shop', annotations, labels: { app: 'web', ...labels } },
+    spec: {
+      containers: [
+        {
+          name: 'web',
+          image: 'registry.example.com/web:1',
+          ports: [{ name: 'http', containerPort: 8080 }],
+          readinessProbe: { httpGet: { path: '/ready', port: 'http' } },
+        },
+      ],
+    },
+  };
+}
