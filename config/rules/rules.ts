@@ -2,6 +2,7 @@
 import type { Registry } from '@bufbuild/protobuf';
 import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import { checkAuthorizationPolicy } from './authorization-policy.ts';
+import { checkConfigMap } from './config-map.ts';
 import { checkDestinationRule } from './destination-rule.ts';
 import { checkEnvoyFilter } from './envoy-filter.ts';
 import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
@@ -26,6 +27,7 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleCon
 
 /** Rules by kind. A kind that is missing has none. */
 const rules: Rules = {
+  ConfigMap: checkConfigMap,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,
   DestinationRule: checkDestinationRule,
