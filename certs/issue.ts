@@ -77,12 +77,10 @@ export function validityOf(
 
 /** Signs a leaf: server and client use, critical SANs, random serial number. Rejects only if the key fails to sign. */
 export async function issueLeaf(signer: Signer, leaf: LeafContent, env: CertsEnvironment): Promise<Buffer> {
-  const usage = leaf.keyKind === 'rsa' ? namedBits(0, 2) : namedBits(0);
   const { keyId } = signer.certificate;
   const extensions = [
-    extension('2.5.29.15', true, usage),
-    extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))),
-    extension('2.5.29.19', true, sequence()),
+    keyUsages[leaf.keyKind],
+    ...endEntity,
     ...(keyId === undefined ? [] : [extension('2.5.29.35', false, sequence(context(0, keyId, 'primitive')))]),
     extension('2.5.29.17', true, sequence(...leaf.uris.map(uriName), ...leaf.dnsNames.map(hostName))),
   ];
@@ -140,6 +138,16 @@ export function publicKeyBits(publicKeyInfo: Buffer): Buffer {
   const bits = isRefused(info) ? undefined : info.children[1];
   return bits?.content.subarray(1) ?? Buffer.alloc(0);
 }
+
+const keyUsages = {
+  rsa: extension('2.5.29.15', true, namedBits(0, 2)),
+  ec: extension('2.5.29.15', true, namedBits(0)),
+} as const;
+/** Server and client use, and no CA. */
+const endEntity: readonly Buffer[] = [
+  extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1'), oid('1.3.6.1.5.5.7.3.2'))),
+  extension('2.5.29.19', true, sequence()),
+];
 
 interface TbsContent {
   readonly serial: Buffer;

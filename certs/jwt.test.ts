@@ -178,7 +178,7 @@ describe('own tokens', () => {
     const third = await open();
     expect([first.keyId, second.keyId]).toEqual([third.keyId, third.keyId]);
     const request = { namespace: 'default', serviceAccount: 'web', audience: defaultAudience, lifetimeSeconds: 60 };
-    const token = accepted(await issueToken(first, request, systemEnvironment));
+    const token = accepted(issueToken(first, request, systemEnvironment));
     const own = jwtAuthenticator([ownJwtIssuer(third)], () => 'cluster.local', Date.now);
     expect(await authenticateBy([own])(facts(token))).toMatchObject({
       identities: [{ namespace: 'default', serviceAccount: 'web' }],
@@ -201,7 +201,7 @@ describe('own tokens', () => {
       lifetimeSeconds: 60,
       ...change,
     };
-    const token = await issueToken(key, request, systemEnvironment);
+    const token = issueToken(key, request, systemEnvironment);
     expect(isRefused(token) ? token.reason : 'made').toMatch(reason);
   });
 });

@@ -1,7 +1,7 @@
 // JSON Web Tokens (RFC 7515, 7519): strict reading, signatures by asymmetric keys only, and the claims that must hold.
-import { constants, type KeyObject } from 'node:crypto';
+import { constants, type KeyObject, sign } from 'node:crypto';
 import { type Refusal, refused } from './refusal.ts';
-import { signBytes, type VerifyOptions, verifyBytes } from './signature.ts';
+import { joseToDer, type VerifyOptions, verifyBytes } from './signature.ts';
 
 /** A token that is well-formed; nothing of it is believed yet. */
 export interface UnverifiedToken {
@@ -26,10 +26,11 @@ export interface ClaimRules {
 interface AlgorithmRules extends VerifyOptions {
   readonly key: 'rsa' | 'ec';
   readonly curve?: string;
+  /** Bytes of each of an ECDSA signature's two numbers. */
+  readonly size?: number;
 }
 
 const longestToken = 16 * 1024;
-const jose = 'ieee-p1363' as const;
 const pss = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST };
 
 /** Neither `none` nor the HMACs: those would let a public key sign. */
@@ -40,9 +41,9 @@ const algorithms = {
   PS256: { key: 'rsa', hash: 'sha256', ...pss },
   PS384: { key: 'rsa', hash: 'sha384', ...pss },
   PS512: { key: 'rsa', hash: 'sha512', ...pss },
-  ES256: { key: 'ec', hash: 'sha256', curve: 'prime256v1', encoding: jose },
-  ES384: { key: 'ec', hash: 'sha384', curve: 'secp384r1', encoding: jose },
-  ES512: { key: 'ec', hash: 'sha512', curve: 'secp521r1', encoding: jose },
+  ES256: { key: 'ec', hash: 'sha256', curve: 'prime256v1', size: 32 },
+  ES384: { key: 'ec', hash: 'sha384', curve: 'secp384r1', size: 48 },
+  ES512: { key: 'ec', hash: 'sha512', curve: 'secp521r1', size: 66 },
 } as const satisfies Record<string, AlgorithmRules>;
 
 export type JwtAlgorithm = keyof typeof algorithms;
@@ -87,8 +88,10 @@ export function fitsAlgorithm(key: KeyObject, algorithm: JwtAlgorithm): boolean 
 
 /** Whether the token bears that key's signature. */
 export function verifyJwt(token: UnverifiedToken, key: KeyObject): Promise<boolean> {
-  return fitsAlgorithm(key, token.algorithm)
-    ? verifyBytes(algorithms[token.algorithm], token.signedText, key, token.signature)
+  const rules: AlgorithmRules = algorithms[token.algorithm];
+  const signature = rules.size === undefined ? token.signature : joseToDer(token.signature, rules.size);
+  return signature !== undefined && fitsAlgorithm(key, token.algorithm)
+    ? verifyBytes(rules, token.signedText, key, signature)
     : Promise.resolve(false);
 }
 
@@ -117,10 +120,10 @@ export function claimProblem(claims: Claims, rules: ClaimRules, now: number): st
 }
 
 /** Signs claims with an EC P-256 key. */
-export async function signJwt(claims: Claims, key: KeyObject, keyId: string): Promise<string> {
+export function signJwt(claims: Claims, key: KeyObject, keyId: string): string {
   const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const signedText = `${encode({ alg: 'ES256', kid: keyId, typ: 'JWT' })}.${encode(claims)}`;
-  const signature = await signBytes('sha256', Buffer.from(signedText, 'latin1'), key, 'ieee-p1363');
+  const signature = sign('sha256', Buffer.from(signedText, 'latin1'), { key, dsaEncoding: 'ieee-p1363' });
   return `${signedText}.${signature.toString('base64url')}`;
 }
 

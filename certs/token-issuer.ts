@@ -53,11 +53,7 @@ export async function openTokenKey(
 }
 
 /** Signs a token in the form of Kubernetes' own. Refuses names that no service account can have. */
-export async function issueToken(
-  key: TokenKey,
-  request: TokenRequest,
-  env: CertsEnvironment,
-): Promise<string | Refusal> {
+export function issueToken(key: TokenKey, request: TokenRequest, env: CertsEnvironment): string | Refusal {
   const { namespace, serviceAccount, audience, lifetimeSeconds, podName } = request;
   if (!isNamespace(namespace) || !isServiceAccount(serviceAccount)) {
     return refused('the namespace or service account is not a Kubernetes name');

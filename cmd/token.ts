@@ -41,7 +41,7 @@ async function run(options: Options): Promise<void> {
     throw new Error(`${options.caDir}: ${key.reason}`);
   }
   const { namespace, serviceAccount, audience } = options;
-  const token = await issueToken(key, { namespace, serviceAccount, audience, lifetimeSeconds }, systemEnvironment);
+  const token = issueToken(key, { namespace, serviceAccount, audience, lifetimeSeconds }, systemEnvironment);
   if (isRefused(token)) {
     throw new Error(token.reason);
   }

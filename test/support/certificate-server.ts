@@ -134,7 +134,7 @@ export async function startCertificateServer(options: CertificateServerOptions =
 /** A token of the server's own issuer. */
 export async function newToken(server: CertificateServer, namespace: string, serviceAccount: string): Promise<string> {
   const request = { namespace, serviceAccount, audience: 'istio-ca', lifetimeSeconds: 3600 };
-  return accepted(await issueToken(server.tokenKey, request, systemEnvironment));
+  return accepted(issueToken(server.tokenKey, request, systemEnvironment));
 }
 
 /** A client of the TLS port; with key and chain it presents a certificate. */
