@@ -1,0 +1,198 @@
+// The registration's builders and its controller against an API server in memory that behaves like the real one.
+import { applyPatch } from 'rfc6902';
+import { describe, expect, test } from 'vitest';
+import type { JsonObject } from './json.ts';
+import {
+  base64,
+  defaultValidatorConfiguration,
+  injectorConfiguration,
+  type RegistrationOptions,
+  tagConfiguration,
+  validatorConfiguration,
+  type WebhookConfiguration,
+} from './registration.ts';
+import {
+  caBundlePatch,
+  type GuardedPatch,
+  RegistrationController,
+  type WebhookConfigurationApi,
+} from './registration-controller.ts';
+
+const options: RegistrationOptions = {
+  target: { service: 'istiod', namespace: 'istio-system' },
+  namespace: 'istio-system',
+  revision: '',
+};
+
+const namesOf = (configuration: WebhookConfiguration) => configuration.webhooks?.map((webhook) => webhook.name);
+
+describe('configurations', () => {
+  test('of the default revision take labelled namespaces, labelled pods, and those of the revision', () => {
+    const configuration = injectorConfiguration(options);
+    expect(configuration.metadata.name).toBe('istio-sidecar-injector');
+    expect(namesOf(configuration)).toEqual([
+      'rev.namespace.sidecar-injector.istio.io',
+      'rev.object.sidecar-injector.istio.io',
+      'namespace.sidecar-injector.istio.io',
+      'object.sidecar-injector.istio.io',
+    ]);
+  });
+
+  test('of another revision and namespace take only their own', () => {
+    const other = { ...options, revision: '1-32', namespace: 'mesh' };
+    expect(injectorConfiguration(other).metadata.name).toBe('istio-sidecar-injector-1-32-mesh');
+    expect(namesOf(injectorConfiguration(other))).toHaveLength(2);
+    expect(validatorConfiguration(other).metadata.name).toBe('istio-validator-1-32-mesh');
+  });
+
+  test('of a tag select by the tag and belong to the revision', () => {
+    const tag = tagConfiguration('prod', { ...options, revision: '1-32' });
+    expect(tag.metadata).toMatchObject({ name: 'istio-revision-tag-prod', labels: { 'istio.io/rev': '1-32' } });
+    expect(tag.webhooks?.[0]?.namespaceSelector?.matchExpressions?.[0]?.values).toEqual(['prod']);
+    expect(namesOf(tagConfiguration('default', options))).toHaveLength(4);
+  });
+
+  test('for a control plane outside the cluster have a URL', () => {
+    const remote = injectorConfiguration({
+      ...options,
+      target: { url: 'https://mesh.example.com:15017/' },
+      injectPath: '/inject/cluster/west/net/n1',
+      enableNamespacesByDefault: true,
+    });
+    expect(remote.webhooks?.[0]?.clientConfig.url).toBe('https://mesh.example.com:15017/inject/cluster/west/net/n1');
+    expect(namesOf(remote)?.at(-1)).toBe('auto.sidecar-injector.istio.io');
+  });
+});
+
+test('the root goes into our webhooks only, each guarded by its name', () => {
+  const configuration = validatorConfiguration(options);
+  const foreign = { name: 'other.example.com', clientConfig: {} };
+  const mixed = { ...configuration, webhooks: [foreign, ...(configuration.webhooks ?? [])] };
+  expect(caBundlePatch(mixed, 'PEM')).toEqual([
+    { op: 'test', path: '/webhooks/1/name', value: 'rev.validation.istio.io' },
+    { op: 'add', path: '/webhooks/1/clientConfig/caBundle', value: base64('PEM') },
+  ]);
+});
+
+/** Webhook configurations in memory; objects are replaced at each change, as a watch shows them. */
+class MemoryApi implements WebhookConfigurationApi {
+  readonly objects = new Map<string, WebhookConfiguration>();
+  readonly #watchers = new Set<(configuration: WebhookConfiguration) => void>();
+  /** How often dry runs are to succeed, fail to be asked, or be denied, in this order. */
+  readonly dryRuns: ('created' | 'denied' | 'unreachable')[] = [];
+  conflicts = 0;
+  patches = 0;
+
+  put(configuration: WebhookConfiguration): void {
+    this.objects.set(configuration.metadata.name, configuration);
+    for (const watcher of this.#watchers) watcher(configuration);
+  }
+
+  watch(
+    kind: WebhookConfiguration['kind'],
+    labels: Readonly<Record<string, string>>,
+    changed: (configuration: WebhookConfiguration) => void,
+  ): AsyncDisposable {
+    const watcher = (configuration: WebhookConfiguration) => {
+      const have = configuration.metadata.labels ?? {};
+      const isMatch = Object.entries(labels).every(([key, value]) => have[key] === value);
+      if (configuration.kind === kind && isMatch) changed(configuration);
+    };
+    this.#watchers.add(watcher);
+    for (const configuration of this.objects.values()) watcher(configuration);
+    return { [Symbol.asyncDispose]: async () => void this.#watchers.delete(watcher) };
+  }
+
+  async patch(_kind: string, name: string, patch: GuardedPatch): Promise<'patched' | 'conflict' | 'gone'> {
+    this.patches++;
+    const object = this.objects.get(name);
+    if (object === undefined) return 'gone';
+    if (this.conflicts > 0) {
+      this.conflicts--;
+      return 'conflict';
+    }
+    const next: WebhookConfiguration = structuredClone(object);
+    applyPatch(next, patch as never);
+    this.put(next);
+    return 'patched';
+  }
+
+  async dryRunCreate(object: JsonObject): Promise<'created' | 'denied'> {
+    expect(JSON.stringify(object)).toContain('internal.istio.io/webhook-always-reject');
+    const outcome = this.dryRuns.shift() ?? 'denied';
+    if (outcome === 'unreachable') throw new Error('connection refused');
+    return outcome;
+  }
+}
+
+const metrics = { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: () => {} };
+
+function controllerOf(api: MemoryApi, caPem = 'ROOT'): RegistrationController {
+  const sleep = (_ms: number, signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, 1);
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  return new RegistrationController({ api, revision: '', namespace: 'istio-system', caPem, metrics, sleep });
+}
+
+const bundlesOf = (api: MemoryApi, name: string) =>
+  api.objects.get(name)?.webhooks?.map((webhook) => webhook.clientConfig.caBundle);
+const policyOf = (api: MemoryApi, name: string) => api.objects.get(name)?.webhooks?.[0]?.failurePolicy;
+
+describe('controller', () => {
+  test('patches the root, and sets Fail only once an unsound object is denied', async () => {
+    const api = new MemoryApi();
+    api.put(injectorConfiguration(options));
+    api.put(validatorConfiguration(options));
+    api.dryRuns.push('unreachable', 'created', 'created');
+    await using controller = controllerOf(api);
+    controller.start();
+    const name = 'istio-validator-istio-system';
+    await expect.poll(() => bundlesOf(api, name)).toEqual([base64('ROOT')]);
+    await expect.poll(() => policyOf(api, name)).toBe('Fail');
+    expect(api.dryRuns).toEqual([]);
+    expect(new Set(bundlesOf(api, 'istio-sidecar-injector'))).toEqual(new Set([base64('ROOT')]));
+  });
+
+  test('keeps Ignore while objects that ask to be refused are created', async () => {
+    const api = new MemoryApi();
+    api.put(validatorConfiguration(options));
+    api.dryRuns.push(...Array.from({ length: 10_000 }, () => 'created' as const));
+    await using controller = controllerOf(api);
+    controller.start();
+    await expect.poll(() => api.dryRuns.length < 9_995).toBe(true);
+    expect(policyOf(api, 'istio-validator-istio-system')).toBe('Ignore');
+  });
+
+  test('restores what others change, takes a new root, tags and late comers, and retries conflicts', async () => {
+    const api = new MemoryApi();
+    const injector = injectorConfiguration(options);
+    api.put(injector);
+    api.conflicts = 2;
+    await using controller = controllerOf(api);
+    controller.start();
+    await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[0]).toBe(base64('ROOT'));
+    api.put(injector);
+    api.put(tagConfiguration('prod', options));
+    await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[3]).toBe(base64('ROOT'));
+    await expect.poll(() => bundlesOf(api, 'istio-revision-tag-prod')?.[0]).toBe(base64('ROOT'));
+    controller.setRoots('NEXT');
+    await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[0]).toBe(base64('NEXT'));
+  });
+
+  test('leaves alone what is as it should be, and other revisions', async () => {
+    const api = new MemoryApi();
+    api.put(injectorConfiguration({ ...options, caPem: 'ROOT' }));
+    api.put(injectorConfiguration({ ...options, revision: 'canary' }));
+    api.put(defaultValidatorConfiguration({ ...options, caPem: 'ROOT' }));
+    await using controller = controllerOf(api);
+    controller.start();
+    await expect.poll(() => policyOf(api, 'istiod-default-validator')).toBe('Fail');
+    expect(api.patches).toBe(1);
+    expect(bundlesOf(api, 'istio-sidecar-injector-canary')).toEqual([undefined, undefined]);
+  });
+});
