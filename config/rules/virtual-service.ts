@@ -3,7 +3,7 @@ import type { VirtualService } from '../kinds/virtual-service.ts';
 import { isIpAddress } from './addresses.ts';
 import { duplicate, each, type Findings, fine, invalid, missing } from './finding.ts';
 import { checkGatewayNames } from './gateway-names.ts';
-import { hostsOverlap, withoutSniPrefix } from './hosts.ts';
+import { overlapsOf, withinAny, withoutSniPrefix } from './hosts.ts';
 import { isClaimName } from './http-headers.ts';
 import { checkHttpRoute } from './http-route.ts';
 import { checkTcpRoute, checkTlsRoute } from './l4-route.ts';
@@ -14,6 +14,7 @@ import { checkUnreachable } from './unreachable.ts';
 export function checkVirtualService(object: VirtualService): Findings {
   const { spec } = object;
   const hosts = spec.hosts ?? [];
+  const isWithin = withinAny(hosts);
   const routes = (spec.http ?? []).length + (spec.tls ?? []).length + (spec.tcp ?? []).length;
   return [
     ...(hosts.length === 0 ? checkDelegate(object) : fine),
@@ -22,7 +23,7 @@ export function checkVirtualService(object: VirtualService): Findings {
     ...checkHosts(object),
     ...(routes === 0 ? missing('spec', 'http, tcp or tls must be provided in virtual service') : fine),
     ...each(spec.http, 'spec.http', checkHttpRoute),
-    ...each(spec.tls, 'spec.tls', (route, path) => checkTlsRoute(route, path, hosts)),
+    ...each(spec.tls, 'spec.tls', (route, path) => checkTlsRoute(route, path, isWithin)),
     ...each(spec.tcp, 'spec.tcp', checkTcpRoute),
     ...checkExportTo(spec.exportTo, object.metadata.namespace, 'spec.exportTo'),
     ...checkUnreachable(object),
@@ -70,8 +71,7 @@ function checkHosts({ spec }: VirtualService): Findings {
     return invalid(path, 'wildcard host * is not allowed for virtual services bound to the mesh gateway');
   });
   if (bad.length > 0) return bad;
-  return each(hosts, 'spec.hosts', (host, path, index) => {
-    const earlier = hosts.slice(0, index).find((other) => hostsOverlap(other, host));
-    return earlier === undefined ? fine : duplicate(path, `duplicate hosts in virtual service: ${earlier} & ${host}`);
-  });
+  return overlapsOf(hosts).flatMap(({ index, other }) =>
+    duplicate(`spec.hosts[${index}]`, `duplicate hosts in virtual service: ${hosts[other]} & ${hosts[index]}`),
+  );
 }
