@@ -59,7 +59,7 @@ export class Channel implements Viewer {
     this.sub = newSubscription(typeUrls[type], owner.variant);
     this.view = view;
     this.openedAt = owner.now();
-    view?.viewers.add(this);
+    view?.join(this);
   }
 
   /** Called by the view, once a publish. */
@@ -99,7 +99,7 @@ export class Channel implements Viewer {
     const { sub, view } = this;
     if (next === view) return;
     this.#planned = undefined;
-    next?.viewers.add(this);
+    next?.join(this);
     if (sub.wildcard) await next?.wantAll(slicer);
     await next?.want(sub.names, slicer);
     const owed = new Map<string, Have>();
@@ -119,12 +119,7 @@ export class Channel implements Viewer {
 
   /** Leaves the view. */
   detach(): void {
-    const { view, sub } = this;
-    if (view === undefined) return;
-    view.viewers.delete(this);
-    if (view.viewers.size === 0) view.idleSince = this.#owner.now();
-    view.unwant(sub.names);
-    if (sub.wildcard) view.unwantAll();
+    this.view?.leave(this, this.#owner.now());
     this.view = undefined;
   }
 

@@ -58,7 +58,7 @@ export class Publisher {
     this.views = new Views(options.graph, options.translators, this.#onError);
     this.#messages = new MessageCache(options.epoch);
     this.#roster = new Roster(options.graph, options.proxies, options.classOf);
-    this.#turns = new Turns(new Slicer(this.now), () => this.#flush());
+    this.#turns = new Turns(new Slicer(this.now), { due: () => this.#due.size > 0, run: () => this.#flush() });
     this.#host = this.#makeHost();
     this.#every(Math.max(1000, (options.lingerMs ?? 30_000) / 3), () => this.#sweep());
   }

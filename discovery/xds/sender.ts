@@ -100,7 +100,7 @@ export class Sender {
   judged(type: ResourceType): void {
     const phase = this.#hold?.phase;
     if (type === 'cluster' && phase === 'cluster') {
-      this.#hold = { phase: 'request', until: this.#host.now() + requestMs };
+      this.#hold = { phase: 'request', until: this.#host.now() + Math.min(requestMs, this.#host.limits.settleMs) };
     } else if (type === 'endpoint' && phase === 'endpoint') {
       this.#hold = undefined;
     }

@@ -31,19 +31,31 @@ export class Slicer {
   }
 }
 
+/** What happens after each job, still alone. */
+export interface AfterJob {
+  /** Whether anything is left to do, even without a job. */
+  readonly due: () => boolean;
+  readonly run: () => Promise<void>;
+}
+
+interface Waiting {
+  readonly job: () => Promise<void>;
+  readonly settle: () => void;
+}
+
 /**
- * A queue of jobs of which one runs at a time. A job that finds the queue idle starts at once, synchronously. After
- * each job `afterJob` runs, still alone.
+ * A queue of jobs of which one runs at a time. A job that finds the queue idle starts at once, synchronously. Its
+ * promise settles when what follows the job is done too.
  */
 export class Turns {
   readonly slicer: Slicer;
-  readonly #waiting: (() => Promise<void>)[] = [];
-  readonly #afterJob: () => Promise<void> | undefined;
+  readonly #waiting: Waiting[] = [];
+  readonly #after: AfterJob;
   #busy = false;
 
-  constructor(slicer: Slicer, afterJob: () => Promise<void> | undefined) {
+  constructor(slicer: Slicer, after: AfterJob) {
     this.slicer = slicer;
-    this.#afterJob = afterJob;
+    this.#after = after;
   }
 
   /** Whether a job is running: shared state may be half changed. */
@@ -51,36 +63,34 @@ export class Turns {
     return this.#busy;
   }
 
-  /** Jobs waiting. */
-  get length(): number {
-    return this.#waiting.length;
-  }
-
   /** Runs a job in its turn. Rejects with what the job throws. */
   run<T>(job: () => Promise<T> | T): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push(async () => {
+      let settle: () => void = () => {};
+      const guarded = async (): Promise<void> => {
         try {
-          resolve(await job());
+          const value = await job();
+          settle = () => resolve(value);
         } catch (error) {
-          reject(error);
+          settle = () => reject(error);
         }
-      });
+      };
+      this.#waiting.push({ job: guarded, settle: () => settle() });
       if (!this.#busy) void this.#drain();
     });
   }
 
   async #drain(): Promise<void> {
     this.#busy = true;
-    try {
-      this.slicer.begin();
-      for (let job = this.#waiting.shift(); job !== undefined; job = this.#waiting.shift()) {
-        await job();
-        await this.#afterJob();
-        if (this.slicer.due()) await this.slicer.rest();
-      }
-    } finally {
-      this.#busy = false;
+    this.slicer.begin();
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next === undefined && !this.#after.due()) break;
+      await next?.job();
+      await this.#after.run();
+      next?.settle();
+      if (this.slicer.due()) await this.slicer.rest();
     }
+    this.#busy = false;
   }
 }

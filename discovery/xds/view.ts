@@ -48,6 +48,7 @@ export class View {
   readonly #counts = new Map<string, number>();
   readonly #found = new Set<string>();
   #complete = 0;
+  #overfull = false;
   #changes: Changes | undefined = undefined;
 
   constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass, id: string) {
@@ -72,6 +73,36 @@ export class View {
   /** Wanted names. */
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Starts looking. */
+  join(viewer: Viewer): void {
+    this.viewers.add(viewer);
+  }
+
+  /**
+   * Stops looking and takes back what was wanted. After the last one everything is kept up to date for a while, so
+   * that a proxy which comes back finds it ready.
+   */
+  leave(viewer: Viewer, now: number): void {
+    const { sub } = viewer;
+    if (!this.viewers.delete(viewer)) return;
+    if (this.viewers.size === 0) {
+      this.idleSince = now;
+      this.#counts.clear();
+      this.#complete = 0;
+      this.#overfull = true;
+      return;
+    }
+    this.unwant(sub.names);
+    if (sub.wildcard) this.unwantAll();
+  }
+
+  /** Lets go of what nobody has wanted since the view was last deserted. */
+  prune(): void {
+    if (!this.#overfull) return;
+    this.#overfull = false;
+    for (const name of [...this.#entries.keys()]) this.#forgetUnwanted(name);
   }
 
   /** Wants every listed resource, once for each call. */

@@ -69,7 +69,11 @@ export class Views {
   /** Lets go of views at which nobody has looked since `before`. */
   sweep(before: number): void {
     for (const [id, view] of this.#views) {
-      if (view.viewers.size > 0 || view.idleSince > before) continue;
+      if (view.idleSince > before) continue;
+      if (view.viewers.size > 0) {
+        view.prune();
+        continue;
+      }
       view.close();
       this.#views.delete(id);
     }

@@ -1,0 +1,225 @@
+// What the one writer does and does not do: sharing, latest wins, class changes, own resources, errors, forgetting.
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { sidecarNode } from '../../test/support/xds/client.ts';
+import { regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
+import { type Loopback, loopback } from '../../test/support/xds/loopback.ts';
+import { type EncodedResource, encodeResource } from '../resource.ts';
+import { typeUrls } from '../xds-types.ts';
+import type { Identity } from './caller.ts';
+import type { PublisherOptions } from './publisher-options.ts';
+
+const { cluster, endpoint, secret } = typeUrls;
+
+describe('the publisher', () => {
+  const meshes: Loopback[] = [];
+  const start = (options: Partial<PublisherOptions> = {}): Loopback => {
+    const mesh = loopback(options);
+    meshes.push(mesh);
+    return mesh;
+  };
+  afterEach(() => {
+    for (const mesh of meshes.splice(0)) mesh.publisher.stop();
+  });
+
+  test('an idle publisher has sent before apply returns', async () => {
+    const mesh = start();
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    client.take();
+    const told = mesh.set({ cluster: { a: 'a=1' } });
+    await Promise.resolve();
+    expect(client.received).toHaveLength(1);
+    await told;
+    expect(client.take()).toHaveLength(1);
+  });
+
+  test('changes that arrive during a publish are taken together by the next', async () => {
+    const mesh = start();
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    client.take();
+    await mesh.publisher.idle();
+    const before = mesh.publisher.counts.publishes;
+    await Promise.all([1, 2, 3, 4, 5].map((n) => mesh.set({ cluster: { a: `a=${n}` } })));
+    expect(mesh.publisher.counts.publishes - before).toBe(2);
+    expect(client.take().map(({ resources }) => resources.get('a'))).toEqual(['a=1', 'a=5']);
+  });
+
+  test('streams that are owed the same share one message, whatever their number', async () => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=1' }, endpoint: { a: 'a=e1' } });
+    const clients = Array.from({ length: 50 }, () => mesh.open('delta'));
+    for (const [i, client] of clients.entries()) {
+      await client.delta({ node: sidecarNode(`app-${i}`), typeUrl: cluster });
+      await client.delta({ typeUrl: endpoint, resourceNamesSubscribe: ['a'] });
+      client.take();
+    }
+    const before = { ...mesh.publisher.counts };
+    const computed = mesh.publisher.graph.stats().computed.get('fake.resource') ?? 0;
+    await mesh.set({ cluster: { a: 'a=1' }, endpoint: { a: 'a=e2' } });
+    expect(clients.every((client) => client.take().length === 1)).toBe(true);
+    expect(mesh.publisher.counts.built - before.built).toBe(1);
+    expect(mesh.publisher.graph.stats().computed.get('fake.resource')).toBe(computed + 1);
+  });
+
+  test('a client that does not read gets the latest when it does, and only once', async () => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=0' } });
+    const slow = mesh.open('delta');
+    const quick = mesh.open('delta');
+    for (const client of [slow, quick]) await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    slow.paused = true;
+    for (let n = 1; n <= 20; n++) await mesh.set({ cluster: { a: `a=${n}` } });
+    slow.take();
+    expect(quick.take().length).toBe(21);
+    slow.resume();
+    expect(slow.take().map(({ resources }) => resources.get('a'))).toEqual(['a=20']);
+  });
+
+  test('what changed back before a slow client could be told is not sent', async () => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=0', b: 'b=0' } });
+    const slow = mesh.open('delta');
+    await slow.delta({ node: sidecarNode(), typeUrl: cluster });
+    slow.paused = true;
+    await mesh.set({ cluster: { a: 'a=0', b: 'b=1' } });
+    slow.take();
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    await mesh.set({ cluster: { a: 'a=0', b: 'b=1' } });
+    slow.resume();
+    expect(slow.take()).toEqual([]);
+  });
+
+  test('a proxy whose class changes gets the difference and nothing else', async () => {
+    const mesh = start();
+    const other = { cluster: { shared: 'shared=1', theirs: 'theirs=1' } };
+    await mesh.set({ cluster: { shared: 'shared=1', mine: 'mine=1' } });
+    await mesh.publisher.apply((graph) => writeFake(graph, 'other', {}, other));
+    const node = sidecarNode();
+    const client = mesh.open('delta');
+    await client.delta({ node, typeUrl: cluster });
+    await client.delta({ typeUrl: typeUrls.listener });
+    for (const { typeUrl, nonce } of client.take()) await client.delta({ typeUrl, responseNonce: nonce });
+    await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'other'));
+    expect(client.take().map(({ resources, removed }) => [[...resources.keys()], removed])).toEqual([
+      [['theirs'], []],
+      [[], ['mine']],
+    ]);
+    await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'default'));
+  });
+
+  test('a resource that cannot be computed keeps its last good bytes, and recovers', async () => {
+    const log = vi.fn();
+    const mesh = start({ log });
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    client.take();
+    await mesh.set({ cluster: { a: 'throw', b: 'b=2' } });
+    expect(client.take().map(({ resources }) => [...resources.keys()])).toEqual([['b']]);
+    expect(log).toHaveBeenCalledWith(expect.objectContaining({ level: 'error' }));
+    const late = mesh.open('delta');
+    await late.delta({ node: sidecarNode('late'), typeUrl: cluster });
+    expect(late.take()[0]?.resources.get('a')).toBe('a=1');
+    await mesh.set({ cluster: { a: 'a=3', b: 'b=2' } });
+    expect(client.take().map(({ resources }) => resources.get('a'))).toEqual(['a=3']);
+  });
+
+  test('own resources are given to their stream alone, follow changes, and are acknowledged', async () => {
+    const changed = new Map<string, (type: 'secret', names: readonly string[]) => void>();
+    const certificates = new Map<string, string>();
+    const acknowledged: string[] = [];
+    const of = (identity: Identity): EncodedResource | undefined => {
+      const text = certificates.get(identity.serviceAccount);
+      return text === undefined ? undefined : encodeResource(secret, 'default', Buffer.from(text));
+    };
+    const mesh = start({
+      openOwnResources: ({ identity }, notify) => {
+        if (identity === undefined) return undefined;
+        changed.set(identity.serviceAccount, notify);
+        return {
+          serves: (type, name) => type === 'secret' && name === 'default',
+          get: () => of(identity),
+          acknowledged: (_type, { version }) => acknowledged.push(version),
+          close: () => changed.delete(identity.serviceAccount),
+        };
+      },
+    });
+    certificates.set('x', 'default=x1');
+    const clients = ['x', 'y'].map((serviceAccount) => {
+      const identities = [{ trustDomain: 'cluster.local', namespace: 'default', serviceAccount }];
+      return mesh.open('delta', { kind: 'identified', identities });
+    });
+    for (const client of clients) {
+      await client.delta({ node: sidecarNode(), typeUrl: secret, resourceNamesSubscribe: ['default'] });
+    }
+    const [x, y] = clients;
+    const [first] = x?.take() ?? [];
+    expect(first?.resources.get('default')).toBe('default=x1');
+    expect(y?.take()).toMatchObject([{ removed: ['default'] }]);
+    await x?.delta({ typeUrl: secret, responseNonce: first?.nonce ?? '' });
+    expect(acknowledged).toEqual([first?.versions.get('default')]);
+    certificates.set('y', 'default=y1');
+    changed.get('y')?.('secret', ['default']);
+    expect(y?.take().map(({ resources }) => resources.get('default'))).toEqual(['default=y1']);
+    expect(x?.take()).toEqual([]);
+    x?.stream.close();
+    expect([...changed.keys()]).toEqual(['y']);
+  });
+
+  test('health reports are skipped, before and after the first request', async () => {
+    const mesh = start();
+    const client = mesh.open('delta');
+    await client.delta({ typeUrl: 'type.googleapis.com/istio.v1.HealthInformation' });
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    await client.delta({ typeUrl: 'type.googleapis.com/istio.v1.HealthInformation' });
+    await client.delta({ typeUrl: 'type.googleapis.com/unheard.of' });
+    expect(client.take().map(({ typeUrl }) => typeUrl)).toEqual([cluster]);
+    expect(client.ended).toBeUndefined();
+  });
+
+  test('cells of classes that nobody is connected with are forgotten', async () => {
+    const mesh = start({ lingerMs: 0 });
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    expect(mesh.publisher.views.resources).toBe(2);
+    client.stream.close();
+    const left = (): number => {
+      const { cells } = mesh.publisher.graph.stats();
+      return ['fake.resource', 'fake.cluster.directory', 'fake.class'].reduce(
+        (n, name) => n + (cells.get(name) ?? 0),
+        0,
+      );
+    };
+    await expect.poll(left, { timeout: 5000 }).toBe(0);
+  });
+
+  test('a class whose last stream comes back soon is not computed again', async () => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    const computed = (): number | undefined => mesh.publisher.graph.stats().computed.get('fake.resource');
+    const first = mesh.open('delta');
+    await first.delta({ node: sidecarNode(), typeUrl: cluster });
+    first.stream.close();
+    await mesh.publisher.idle();
+    expect(computed()).toBe(2);
+    await mesh.set({ cluster: { a: 'a=2', b: 'b=1' } });
+    const second = mesh.open('delta');
+    await second.delta({ node: sidecarNode(), typeUrl: cluster });
+    expect([...(second.take()[0]?.resources.values() ?? [])]).toEqual(['a=2', 'b=1']);
+    expect(computed()).toBe(3);
+  });
+
+  test('a client that subscribes and unsubscribes without end leaves nothing behind', async () => {
+    const mesh = start();
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: endpoint, resourceNamesSubscribe: ['x'] });
+    for (let i = 0; i < 200; i++) {
+      await client.delta({ typeUrl: endpoint, resourceNamesSubscribe: [`n${i}`] });
+      await client.delta({ typeUrl: endpoint, resourceNamesUnsubscribe: [`n${i}`] });
+    }
+    expect(mesh.publisher.views.all().map(({ size }) => size)).toEqual([1]);
+    expect(mesh.publisher.graph.stats().cells.get('fake.endpoint.found')).toBeLessThanOrEqual(1);
+  });
+});
