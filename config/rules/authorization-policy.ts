@@ -170,12 +170,11 @@ function checkWhen(condition: AuthorizationCondition, action: Action, path: stri
  * which then matches everything.
  */
 function deniesAllTcp(rule: AuthorizationRule): boolean {
-  const { from = [], to = [], when = [] } = rule;
+  const { from = [], to = [] } = rule;
   if (to.length > 0) {
     return !to.some(({ operation }) => (operation?.ports ?? []).length + (operation?.notPorts ?? []).length > 0);
   }
   const usesTcp = (source: AuthorizationSource | undefined) =>
     Object.entries(source ?? {}).some(([name, list]) => !/equestPrincipals$/.test(name) && list.length > 0);
-  if (from.length > 0 && !from.some(({ source }) => usesTcp(source))) return true;
-  return from.length === 0 && when.length > 0 && when.every(({ key = '' }) => key.startsWith('request.'));
+  return from.length > 0 && !from.some(({ source }) => usesTcp(source));
 }

@@ -28,10 +28,13 @@ export function checkNoEmpty(values: readonly string[] | undefined, path: string
 const anySegment = '{*}';
 const anyRest = '{**}';
 
+// What a segment of a template may hold beside an operator (Envoy's URI template matcher; RFC 3986, pchar).
+const literal = /^[-a-zA-Z0-9._~%!$&'()+,;:@=]+$/;
+
 /** Checks paths with `{*}` and `{**}`: braces hold nothing else, `{**}` comes once and last of them, no bare `*` beside. */
 export function checkPathTemplates(paths: readonly string[] | undefined, path: string): Findings {
   return each(paths, path, (value, at) => {
-    const segments = value.replace(/^\/|\/$/g, '').split('/');
+    const segments = value.replace(/^\/+|\/+$/g, '').split('/');
     const isTemplate = value.includes(anySegment) || value.includes(anyRest);
     let afterRest = false;
     for (const segment of segments) {
@@ -43,8 +46,8 @@ export function checkPathTemplates(paths: readonly string[] | undefined, path: s
           `invalid or unsupported path ${value}: it contains '{' or '}' beyond a supported path template`,
         );
       }
-      if (!operator && isTemplate && segment.includes('*')) {
-        return invalid(at, `invalid or unsupported path ${value}: it contains '*' beyond a supported path template`);
+      if (!operator && isTemplate && !literal.test(segment)) {
+        return invalid(at, `invalid or unsupported path ${value}: segment "${segment}" is not a literal`);
       }
       afterRest ||= segment === anyRest;
     }

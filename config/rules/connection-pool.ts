@@ -1,4 +1,5 @@
 // Rules of connection pools and outlier detection, which DestinationRule and Sidecar share.
+import { millisecondsOf, parseDuration } from '../duration.ts';
 import type { ConnectionPoolSettings, OutlierDetection } from '../kinds/common.ts';
 import { checkDuration } from './durations.ts';
 import { conflict, deprecated, type Findings, fine, invalid, missing } from './finding.ts';
@@ -65,9 +66,16 @@ function checkTcp(tcp: ConnectionPoolSettings['tcp'], path: string): Findings {
     ...notNegative(tcp.maxConnections, `${path}.maxConnections`, 'max connections'),
     ...checkDuration(tcp.connectTimeout, `${path}.connectTimeout`),
     ...checkDuration(tcp.maxConnectionDuration, `${path}.maxConnectionDuration`),
+    // Zero turns the timeout off.
+    ...(isZero(tcp.idleTimeout) ? fine : checkDuration(tcp.idleTimeout, `${path}.idleTimeout`)),
     ...checkDuration(tcp.tcpKeepalive?.time, `${path}.tcpKeepalive.time`),
     ...checkDuration(tcp.tcpKeepalive?.interval, `${path}.tcpKeepalive.interval`),
   ];
+}
+
+function isZero(text: string | undefined): boolean {
+  const duration = text === undefined ? undefined : parseDuration(text);
+  return duration !== undefined && Math.trunc(millisecondsOf(duration)) === 0;
 }
 
 function notNegative(value: number | undefined, path: string, what: string): Findings {

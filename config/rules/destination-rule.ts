@@ -10,7 +10,7 @@ import type {
 } from '../kinds/destination-rule.ts';
 import { isIpAddress } from './addresses.ts';
 import { checkConnectionPool, checkOutlierDetection } from './connection-pool.ts';
-import { conflict, doubtful, each, type Findings, fine, invalid, missing, unique } from './finding.ts';
+import { asWarning, conflict, doubtful, each, type Findings, fine, invalid, missing, unique } from './finding.ts';
 import { checkLoadBalancer } from './load-balancer.ts';
 import {
   checkExportTo,
@@ -36,8 +36,18 @@ export function checkDestinationRule(rule: DestinationRule): Findings {
       (name) => `duplicate subset names: ${name}`,
     ),
     ...checkExportTo(spec.exportTo, rule.metadata.namespace, 'spec.exportTo'),
+    ...checkScope(rule, 'spec.exportTo'),
     ...checkSelector(spec.workloadSelector, 'spec.workloadSelector'),
   ];
+}
+
+/** A rule for selected workloads is for those of its own namespace. */
+function checkScope({ spec, metadata }: DestinationRule, path: string): Findings {
+  if (spec.workloadSelector === undefined) return fine;
+  const others = (spec.exportTo ?? []).filter((entry) => entry !== '.' && entry !== metadata.namespace);
+  return others.length === 0
+    ? fine
+    : conflict(path, 'destination rule with workload selector cannot have exportTo beyond current namespace');
 }
 
 function checkSubset(subset: Subset, path: string): Findings {
@@ -59,6 +69,9 @@ function checkTrafficPolicy(policy: TrafficPolicy | undefined, path: string): Fi
     ...checkLoadBalancer(policy.loadBalancer, policy.outlierDetection, `${path}.loadBalancer`),
     ...checkClientTls(policy.tls, `${path}.tls`),
     ...each(portLevel, `${path}.portLevelSettings`, checkPortPolicy),
+    ...(policy.tunnel !== undefined && policy.proxyProtocol !== undefined
+      ? conflict(`${path}.tunnel`, 'tunnel and proxyProtocol must not be set together')
+      : fine),
     ...checkTunnel(policy.tunnel, `${path}.tunnel`),
     ...checkRetryBudget(policy.retryBudget, `${path}.retryBudget`),
   ];
@@ -70,9 +83,7 @@ function checkPortPolicy(policy: PortTrafficPolicy, path: string): Findings {
   return [
     ...(port === undefined
       ? missing(`${path}.port`, 'portTrafficPolicy must have valid port')
-      : (port.number ?? 0) === 0
-        ? doubtful(`${path}.port`, 'the port has no number; the policy applies to no port')
-        : checkPortNumber(port.number, `${path}.port.number`)),
+      : checkPortNumber(port.number, `${path}.port.number`).map(asWarning)),
     ...(empty ? missing(path, 'port traffic policy must have at least one field') : fine),
     ...checkOutlierDetection(outlierDetection, `${path}.outlierDetection`),
     ...checkConnectionPool(connectionPool, `${path}.connectionPool`),

@@ -104,24 +104,34 @@ function checkMatch(
   return allowed === 'listener' ? checkListenerMatch(applyTo, match.listener, `${path}.listener`) : fine;
 }
 
-const connectionManager = 'envoy.filters.network.http_connection_manager';
-const filterTargets: ReadonlySet<ApplyTo> = new Set(['NETWORK_FILTER', 'HTTP_FILTER']);
+const connectionManagers: ReadonlySet<string> = new Set([
+  'envoy.filters.network.http_connection_manager',
+  'envoy.http_connection_manager',
+]);
 
-/** A filter in a match selects nothing where whole listeners or chains are patched. */
+/** Checks that a match by filter says which, and that it can have an effect. */
 function checkListenerMatch(applyTo: ApplyTo, match: EnvoyFilterMatch['listener'], path: string): Findings {
   const filter = match?.filterChain?.filter;
-  if (filter === undefined) return fine;
+  if (filter === undefined || applyTo === 'LISTENER_FILTER') return fine;
   const at = `${path}.filterChain.filter`;
-  if (!filterTargets.has(applyTo)) {
-    return doubtful(at, `filter match has no effect when used with ${applyTo}`);
+  const idle: Findings =
+    applyTo === 'LISTENER' || applyTo === 'FILTER_CHAIN'
+      ? doubtful(at, `filter match has no effect when used with ${applyTo}`)
+      : fine;
+  return [...idle, ...checkFilterNames(applyTo, filter, at)];
+}
+
+type FilterMatch = NonNullable<NonNullable<NonNullable<EnvoyFilterMatch['listener']>['filterChain']>['filter']>;
+
+function checkFilterNames(applyTo: ApplyTo, { name = '', subFilter }: FilterMatch, path: string): Findings {
+  if (name === '') return missing(`${path}.name`, 'filter match has no name to match on');
+  if (subFilter === undefined) return fine;
+  const at = `${path}.subFilter`;
+  if (applyTo !== 'HTTP_FILTER') return invalid(at, 'subfilter match can be used with applyTo HTTP_FILTER only');
+  if (!connectionManagers.has(name)) {
+    return invalid(at, 'subfilter match requires filter match with envoy.filters.network.http_connection_manager');
   }
-  if (filter.subFilter === undefined) return fine;
-  if (applyTo === 'NETWORK_FILTER') {
-    return doubtful(`${at}.subFilter`, 'subfilter match has no effect when used with NETWORK_FILTER');
-  }
-  return (filter.name ?? '') === connectionManager || (filter.name ?? '') === ''
-    ? fine
-    : doubtful(`${at}.subFilter`, `subfilter match requires filter match with ${connectionManager}`);
+  return (subFilter.name ?? '') === '' ? missing(`${at}.name`, 'subfilter match has no name to match on') : fine;
 }
 
 function checkValue(

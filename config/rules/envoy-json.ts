@@ -115,10 +115,19 @@ function checkAny(value: unknown, types: Registry, path: string): Findings {
   if (url === undefined) return invalid(path, "must have an '@type'");
   if (typeof url !== 'string') return wrongType(`${path}["@type"]`, 'a type URL', url);
   const type = types.getMessage(url.slice(url.lastIndexOf('/') + 1));
-  if (type === undefined) return doubtful(`${path}["@type"]`, `${url} is not a type that we know`);
+  if (type === undefined) return unknownType(url, `${path}["@type"]`);
   // Types with a JSON form of their own hold it in `value`.
   const special = type.typeName.startsWith('google.protobuf.') && 'value' in rest;
   return checkEnvoyJson(type, special ? rest['value'] : rest, types, path);
+}
+
+// Our copy of Envoy's API lacks what other releases and builds add.
+function unknownType(url: string, path: string): Findings {
+  const name = /^type\.googleapis\.com\/((?:envoy|xds|udpa|istio|google)\.[\w.]+)$/.exec(url)?.[1];
+  if (name === undefined) return invalid(path, `${url} is not a type of Envoy's`);
+  return /\.v2(?:alpha|\.|$)/.test(name)
+    ? invalid(path, `${url} is of the v2 API, which Envoy no longer has; use v3`)
+    : doubtful(path, `${url} is not a type that we know`);
 }
 
 /**

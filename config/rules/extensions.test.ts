@@ -20,6 +20,7 @@ const wasm = (fields: object) => ({ url: 'oci://registry.example.com/a:1', ...fi
 const patch = (applyTo: string, value: object, fields: object = {}) => ({
   configPatches: [{ applyTo, patch: { operation: 'MERGE', value }, ...fields }],
 });
+const withFilter = (filter: object) => ({ match: { listener: { filterChain: { filter } } } });
 const lua = { '@type': 'type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua', inline_code: 'x' };
 
 describe('accepted in silence', () => {
@@ -78,6 +79,21 @@ describe('refused', () => {
       { workloadSelector: { labels: { a: 'b' } }, targetRefs: [{ kind: 'Service', name: 'a' }] },
       'only one',
     ],
+    ['EnvoyFilter', patch('HTTP_FILTER', {}, withFilter({})), 'filter match has no name'],
+    ['EnvoyFilter', patch('NETWORK_FILTER', {}, withFilter({ name: 'a', subFilter: {} })), 'HTTP_FILTER only'],
+    ['EnvoyFilter', patch('HTTP_FILTER', {}, withFilter({ name: 'a', subFilter: {} })), 'requires filter match with'],
+    [
+      'EnvoyFilter',
+      patch('HTTP_FILTER', {}, withFilter({ name: 'envoy.filters.network.http_connection_manager', subFilter: {} })),
+      'subfilter match has no name',
+    ],
+    ['EnvoyFilter', patch('HTTP_FILTER', { typed_config: { '@type': 'x' } }), "not a type of Envoy's"],
+    [
+      'EnvoyFilter',
+      patch('HTTP_FILTER', { typed_config: { '@type': 'type.googleapis.com/envoy.config.filter.http.lua.v2.Lua' } }),
+      'use v3',
+    ],
+    ['WasmPlugin', wasm({ pluginName: 'a'.repeat(257) }), 'pluginName'],
     ['EnvoyFilter', patch('CLUSTER', { name: 7 }), 'patch.value.name: must be a string'],
     ['EnvoyFilter', patch('CLUSTER', { connect_timeout: '10' }), 'is not a duration'],
     ['EnvoyFilter', patch('CLUSTER', { lb_policy: 'round_robin' }), 'must be one of'],
@@ -102,10 +118,14 @@ describe('warned of', () => {
     ['EnvoyFilter', patch('HTTP_FILTER', { name: 'lua' }), 'without typed_config'],
     [
       'EnvoyFilter',
-      patch('HTTP_FILTER', { typed_config: { '@type': 'type.googleapis.com/a.B' } }),
+      patch('HTTP_FILTER', { typed_config: { '@type': 'type.googleapis.com/envoy.a.v3.B' } }),
       'not a type that we know',
     ],
-    ['EnvoyFilter', patch('LISTENER', {}, { match: { listener: { filterChain: { filter: {} } } } }), 'has no effect'],
+    [
+      'EnvoyFilter',
+      patch('LISTENER', {}, { match: { listener: { filterChain: { filter: { name: 'a' } } } } }),
+      'has no effect',
+    ],
     [
       'EnvoyFilter',
       { configPatches: [{ applyTo: 'CLUSTER', match: { context: 'WAYPOINT' } }] },

@@ -2,7 +2,7 @@
 import type { TrafficExtension, WasmExtension } from '../kinds/traffic-extension.ts';
 import type { TrafficSelector } from '../kinds/wasm.ts';
 import type { WasmPlugin } from '../kinds/wasm-plugin.ts';
-import { conflict, duplicate, each, type Findings, fine, invalid, missing } from './finding.ts';
+import { conflict, doubtful, duplicate, each, type Findings, fine, invalid, missing } from './finding.ts';
 import { checkAttachment } from './selectors.ts';
 import { schemeOf, urlProblem } from './urls.ts';
 
@@ -43,6 +43,9 @@ function checkWasm(wasm: WasmExtension, path: string): Findings {
     ...checkUrl(wasm.url ?? '', `${path}.url`),
     ...checkSha256(wasm.sha256 ?? '', `${path}.sha256`),
     ...checkImageSecret(wasm.imagePullSecret, `${path}.imagePullSecret`),
+    ...((wasm.pluginName ?? '').length > longestName
+      ? invalid(`${path}.pluginName`, 'pluginName field must be less than 255 characters long')
+      : fine),
     ...checkEnv(wasm.vmConfig, `${path}.vmConfig.env`),
   ];
 }
@@ -84,8 +87,9 @@ const longestValue = 2048;
 function checkEnv(vmConfig: WasmExtension['vmConfig'], path: string): Findings {
   const seen = new Set<string>();
   const env = vmConfig?.env ?? [];
-  if (env.length > mostVariables) return invalid(path, `spec.vmConfig.env may have at most ${mostVariables} entries`);
-  return each(env, path, (variable, at) => {
+  const many: Findings =
+    env.length > mostVariables ? doubtful(path, `the API server takes at most ${mostVariables} variables`) : fine;
+  const findings = each(env, path, (variable, at) => {
     const { name = '', value = '' } = variable;
     if (name === '' || name.length > longestName) return invalid(`${at}.name`, 'spec.vmConfig.env invalid');
     const repeated = seen.has(name) ? duplicate(`${at}.name`, `duplicate env ${name}`) : fine;
@@ -95,10 +99,11 @@ function checkEnv(vmConfig: WasmExtension['vmConfig'], path: string): Findings {
       ...repeated,
       ...(host && value !== '' ? conflict(`${at}.value`, 'value may only be set when valueFrom is INLINE') : fine),
       ...(value.length > longestValue
-        ? invalid(`${at}.value`, `value may have at most ${longestValue} characters`)
+        ? doubtful(`${at}.value`, `the API server takes at most ${longestValue} characters`)
         : fine),
     ];
   });
+  return [...many, ...findings];
 }
 
 function checkMatch(match: readonly TrafficSelector[] | undefined, path: string): Findings {

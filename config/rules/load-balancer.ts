@@ -22,7 +22,6 @@ export function checkLoadBalancer(
 function checkConsistentHash(hash: ConsistentHash | undefined, path: string): Findings {
   if (hash === undefined) return fine;
   const cookie = hash.httpCookie;
-  const tableSize = hash.maglev?.tableSize ?? 0;
   return [
     ...((hash.minimumRingSize ?? 0) === 0
       ? fine
@@ -33,7 +32,10 @@ function checkConsistentHash(hash: ConsistentHash | undefined, path: string): Fi
     ...each(cookie?.attributes, `${path}.httpCookie.attributes`, (attribute, at) =>
       (attribute.name ?? '') === '' ? missing(`${at}.name`, 'cookie attribute name cannot be empty') : fine,
     ),
-    ...checkTableSize(tableSize, `${path}.maglev.tableSize`),
+    ...((hash.minimumRingSize ?? 0) !== 0 && (hash.maglev !== undefined || hash.ringHash !== undefined)
+      ? conflict(`${path}.minimumRingSize`, 'only one of MinimumRingSize or Maglev/Ringhash can be specified')
+      : fine),
+    ...(hash.maglev === undefined ? fine : checkTableSize(hash.maglev.tableSize ?? 0, `${path}.maglev.tableSize`)),
   ];
 }
 
@@ -41,13 +43,12 @@ function checkConsistentHash(hash: ConsistentHash | undefined, path: string): Fi
 const largestTable = 5000011;
 
 function checkTableSize(size: number, path: string): Findings {
-  if (size === 0) return fine;
+  if (size === 0) return missing(path, 'tableSize must be set for maglev');
   if (size >= largestTable) return invalid(path, `tableSize must be less than ${largestTable} for maglev`);
   return isPrime(size) ? fine : invalid(path, 'tableSize must be a prime number for maglev');
 }
 
 function isPrime(number: number): boolean {
-  if (number < 2) return false;
   for (let divisor = 2; divisor * divisor <= number; divisor++) if (number % divisor === 0) return false;
   return true;
 }

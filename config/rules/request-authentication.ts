@@ -52,21 +52,45 @@ const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k'];
 const longestJwks = 1_000_000;
 
 function checkJwks(jwks: string, path: string): Findings {
-  return keysOf(jwks).flatMap((key, index) =>
-    typeof key === 'object' && key !== null && privateMembers.some((member) => Object.hasOwn(key, member))
+  const keys = keysOf(jwks);
+  if (typeof keys === 'string') return invalid(path, `jwks parse error: ${keys}`);
+  return keys.flatMap((key, index) =>
+    privateMembers.some((member) => Object.hasOwn(key, member))
       ? doubtful(path, `jwks key at index ${index} contains private key material; only public keys are used`)
       : fine,
   );
 }
 
-function keysOf(jwks: string): readonly unknown[] {
-  if (jwks.length > longestJwks) return [];
+/** Members that a key of each type must have (RFC 7518, RFC 8037). */
+const neededMembers: Readonly<Record<string, readonly string[]>> = {
+  RSA: ['n', 'e'],
+  EC: ['crv', 'x', 'y'],
+  OKP: ['crv', 'x'],
+  oct: ['k'],
+};
+
+/** The keys of a set, or of a single key; a text says what is wrong. */
+function keysOf(jwks: string): readonly object[] | string {
+  if (jwks.length > longestJwks) return 'it is too long';
+  const parsed = parseJson(jwks);
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return 'it is not a JSON object';
+  const keys: unknown = 'keys' in parsed ? parsed.keys : [parsed];
+  if (!Array.isArray(keys)) return 'keys is not a list';
+  const bad = keys.findIndex((key) => !isKey(key));
+  return bad < 0 ? keys : `the key at index ${bad} is not a JSON Web Key`;
+}
+
+function isKey(key: unknown): key is object {
+  if (typeof key !== 'object' || key === null) return false;
+  const members = key as Readonly<Record<string, unknown>>;
+  const needed = neededMembers[String(members['kty'])];
+  return needed?.every((name) => typeof members[name] === 'string' && members[name] !== '') ?? false;
+}
+
+function parseJson(text: string): unknown {
   try {
-    const parsed: unknown = JSON.parse(jwks);
-    const keys = typeof parsed === 'object' && parsed !== null && 'keys' in parsed ? parsed.keys : [];
-    return Array.isArray(keys) ? keys : [];
+    return JSON.parse(text);
   } catch {
-    // What is no JSON is refused where the key set is used; Istio's webhook does not look at it.
-    return [];
+    return undefined;
   }
 }

@@ -1,6 +1,6 @@
 // Rules of ServiceEntry.
 import type { ServiceEntry, ServiceEntryPort } from '../kinds/service-entry.ts';
-import { checkIpOrRange } from './addresses.ts';
+import { checkIpOrRange, unixPrefix } from './addresses.ts';
 import { conflict, doubtful, each, type Findings, fine, invalid, missing, unique } from './finding.ts';
 import {
   checkExportTo,
@@ -25,7 +25,8 @@ export function checkServiceEntry(entry: ServiceEntry): Findings {
     ...((spec.hosts ?? []).length === 0 ? missing('spec.hosts', 'service entry must have at least one host') : fine),
     ...each(spec.hosts, 'spec.hosts', checkHost),
     ...checkAddresses(spec),
-    ...checkPorts(spec),
+    ...checkPorts(entry),
+    ...checkSeveralHosts(spec),
     ...checkResolution(spec),
     ...checkExportTo(spec.exportTo, entry.metadata.namespace, 'spec.exportTo', true),
   ];
@@ -67,10 +68,13 @@ function checkAddresses(spec: Spec): Findings {
   ];
 }
 
-function checkPorts(spec: Spec): Findings {
+/** The label by which a ServiceEntry goes without addresses of its own. */
+const autoAllocateLabel = 'networking.istio.io/enable-autoallocate-ip';
+
+function checkPorts({ spec, metadata }: ServiceEntry): Findings {
+  const allocates = resolutionOf(spec) !== 'NONE' && metadata.labels?.[autoAllocateLabel]?.toLowerCase() !== 'false';
   const tcpWithoutAddress = (port: ServiceEntryPort) =>
-    resolutionOf(spec) === 'NONE' && (spec.addresses ?? []).length === 0 && ['', 'TCP'].includes(port.protocol ?? '');
-  const severalNamed = (spec.hosts ?? []).length > 1 && (spec.addresses ?? []).length > 0;
+    !allocates && (spec.addresses ?? []).length === 0 && ['', 'TCP'].includes(port.protocol ?? '');
   return [
     ...unique(
       spec.ports,
@@ -96,7 +100,18 @@ function checkPorts(spec: Spec): Findings {
           )
         : fine),
     ]),
-    ...(severalNamed && (spec.ports ?? []).some(isTcp)
+  ];
+}
+
+/** Hosts are told apart by HTTP's authority and TLS's server name; other protocols have neither. */
+function checkSeveralHosts(spec: Spec): Findings {
+  const mode = resolutionOf(spec);
+  if (mode === 'NONE' || (spec.hosts ?? []).length < 2) return fine;
+  const blind = (spec.ports ?? []).some(({ protocol }) => !isHttpProtocol(protocol) && !isTlsProtocol(protocol));
+  const looksUp = mode === 'DNS' || mode === 'DNS_ROUND_ROBIN';
+  return [
+    ...(blind ? conflict('spec.hosts', 'multiple hosts provided with non-HTTP, non-TLS ports') : fine),
+    ...(looksUp && (spec.addresses ?? []).length > 0 && (spec.ports ?? []).some(isTcp)
       ? doubtful('spec.hosts', 'service entry can not have more than one host together with an address and a tcp port')
       : fine),
   ];
@@ -118,6 +133,9 @@ function checkResolution(spec: Spec): Findings {
       return each(endpoints, 'spec.endpoints', (endpoint, path) => [
         ...checkWorkloadEndpoint(endpoint, path, 'ip-or-socket'),
         ...checkEndpointPorts(spec, endpoint.ports, path),
+        ...(endpoint.address?.startsWith(unixPrefix) && (spec.ports ?? []).length !== 1
+          ? conflict(`${path}.address`, 'exactly 1 service port required for unix endpoints')
+          : fine),
       ]);
     case 'DNS':
     case 'DNS_ROUND_ROBIN':

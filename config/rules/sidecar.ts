@@ -2,7 +2,7 @@
 import type { OutboundTrafficPolicy, Sidecar, SidecarEgress, SidecarIngress, SidecarPort } from '../kinds/sidecar.ts';
 import { checkIpAddress, checkUnixPath, unixPrefix } from './addresses.ts';
 import { checkConnectionPool } from './connection-pool.ts';
-import { doubtful, each, type Findings, fine, invalid, missing, shadowed, unique } from './finding.ts';
+import { conflict, doubtful, each, type Findings, fine, invalid, missing, shadowed, unique } from './finding.ts';
 import {
   checkDomain,
   checkPortName,
@@ -33,25 +33,26 @@ export function checkSidecar(sidecar: Sidecar): Findings {
     ...checkConnectionPool(spec.inboundConnectionPool, 'spec.inboundConnectionPool'),
     ...each(egress, 'spec.egress', (listener, path, index) => checkEgress(listener, path, index === egress.length - 1)),
     ...uniqueListeners(egress, 'spec.egress'),
-    ...checkHosts(egress),
+    ...each(egress, 'spec.egress', ({ hosts = [] }, path) =>
+      checkRepeated(hosts, sidecar.metadata.namespace, `${path}.hosts`),
+    ),
     ...checkOutbound(spec.outboundTrafficPolicy, 'spec.outboundTrafficPolicy'),
   ];
 }
 
+/** One listener for each port, whatever its address: Istio names its listeners by the port. */
 function uniqueListeners(listeners: readonly { port?: SidecarPort; bind?: string }[], path: string): Findings {
-  const withPort = listeners.map(({ port, bind = '' }) => ({ port, bind, number: port?.number ?? 0 }));
   return [
     ...unique(
-      withPort,
+      listeners,
       path,
-      ({ port, bind, number }) => (port === undefined || number === 0 ? undefined : `${bind}:${number}`),
+      ({ port }) => (port === undefined || (port.number ?? 0) === 0 ? undefined : String(port.number)),
       () => 'sidecar: ports on IP bound listeners must be unique',
     ),
     ...unique(
-      withPort,
+      listeners,
       path,
-      ({ port, bind, number }) =>
-        port !== undefined && number === 0 && bind.startsWith(unixPrefix) ? bind : undefined,
+      ({ port, bind = '' }) => (port !== undefined && (port.number ?? 0) === 0 ? bind : undefined),
       () => 'sidecar: unix domain socket values for listeners must be unique',
     ),
   ];
@@ -61,6 +62,7 @@ function checkPortForm(port: SidecarPort, path: string): Findings {
   return [
     ...((port.name ?? '') === '' ? fine : checkPortName(port.name, `${path}.name`)),
     ...((port.protocol ?? '') === '' ? fine : checkProtocol(port.protocol, `${path}.protocol`)),
+    ...((port.targetPort ?? 0) > 0 ? invalid(`${path}.targetPort`, 'targetPort has no impact on Sidecars') : fine),
   ];
 }
 
@@ -84,13 +86,14 @@ function checkIngress(listener: SidecarIngress, path: string): Findings {
   ];
 }
 
-const endpointHosts: ReadonlySet<string> = new Set(['127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
+const endpointHosts: ReadonlySet<string> = new Set(['', '127.0.0.1', '0.0.0.0', '[::1]', '[::]']);
 
 function checkEndpoint(endpoint: string, path: string): Findings {
   if (endpoint === '') return fine;
   if (endpoint.startsWith(unixPrefix)) return checkUnixPath(endpoint.slice(unixPrefix.length), path);
   const colon = endpoint.lastIndexOf(':');
-  const host = colon < 0 ? endpoint : endpoint.slice(0, colon);
+  if (colon < 0) return invalid(path, 'sidecar: defaultEndpoint has no port');
+  const host = endpoint.slice(0, colon);
   if (!endpointHosts.has(host)) {
     return invalid(
       path,
@@ -126,20 +129,20 @@ function checkTls(tls: SidecarIngress['tls'], protocol: string, path: string): F
 }
 
 function checkEgress(listener: SidecarEgress, path: string, last: boolean): Findings {
-  const { port, bind = '', hosts = [] } = listener;
+  const { port, hosts = [] } = listener;
   return [
     ...(port === undefined
       ? last
         ? fine
         : invalid(path, 'sidecar: the egress listener with empty port should be the last listener in the list')
-      : checkEgressPort(port, bind, path)),
+      : checkEgressPort(port, listener, path)),
     ...(hosts.length === 0
       ? missing(`${path}.hosts`, 'sidecar: egress listener must contain at least one host')
       : each(hosts, `${path}.hosts`, checkHost)),
   ];
 }
 
-function checkEgressPort(port: SidecarPort, bind: string, path: string): Findings {
+function checkEgressPort(port: SidecarPort, { bind = '', captureMode }: SidecarEgress, path: string): Findings {
   const form = checkPortForm(port, `${path}.port`);
   if ((port.number ?? 0) !== 0) {
     return [
@@ -148,10 +151,14 @@ function checkEgressPort(port: SidecarPort, bind: string, path: string): Finding
       ...(bind === '' ? fine : checkIpAddress(bind, `${path}.bind`)),
     ];
   }
-  if (bind.startsWith(unixPrefix)) return [...form, ...checkUnixPath(bind.slice(unixPrefix.length), `${path}.bind`)];
   return [
     ...form,
-    ...invalid(`${path}.port.number`, 'sidecar: ports with 0 value must have a unix domain socket bind address'),
+    ...(bind.startsWith(unixPrefix)
+      ? checkUnixPath(bind.slice(unixPrefix.length), `${path}.bind`)
+      : invalid(`${path}.port.number`, 'sidecar: ports with 0 value must have a unix domain socket bind address')),
+    ...(captureMode === 'IPTABLES'
+      ? conflict(`${path}.captureMode`, 'sidecar: captureMode must be DEFAULT/NONE for unix domain socket listeners')
+      : fine),
   ];
 }
 
@@ -178,25 +185,24 @@ function checkHost(entry: string, path: string): Findings {
   ];
 }
 
-/** Finds hosts that select what others have selected before. */
-function checkHosts(egress: readonly SidecarEgress[]): Findings {
-  const seen = new Set<string>();
-  return each(egress, 'spec.egress', (listener, path) => {
-    const hosts = listener.hosts ?? [];
-    const all = hosts.includes('*/*') && hosts.length > 1;
-    if (listener.port !== undefined) return fine;
-    return [
-      ...(all ? doubtful(`${path}.hosts`, '`*/*` host select all resources, no other hosts can be added') : fine),
-      ...(all ? fine : each(hosts, `${path}.hosts`, (host, at) => checkRepeated(host, seen, at))),
-    ];
+/** Finds hosts of a listener that select what others of it have selected before. What begins with `~` selects nothing. */
+function checkRepeated(hosts: readonly string[], own: string, path: string): Findings {
+  const seen = new Map<string, Set<string>>();
+  const repeated = each(hosts, path, (entry, at) => {
+    const slash = entry.indexOf('/');
+    if (slash < 0 || entry.startsWith('~')) return fine;
+    const [namespace, host] = [entry.slice(0, slash), entry.slice(slash + 1)];
+    const key = namespace === '.' ? own : namespace;
+    const before = seen.get(key) ?? new Set();
+    const covered = host === '*' ? before.size > 0 : before.has(host) || before.has('*');
+    seen.set(key, before.add(host));
+    return covered ? doubtful(at, `duplicated egress host: ${entry}`) : fine;
   });
-}
-
-function checkRepeated(host: string, seen: Set<string>, path: string): Findings {
-  const namespace = host.split('/', 1)[0] ?? '';
-  const repeated = seen.has(host) || seen.has(`${namespace}/*`);
-  seen.add(host);
-  return repeated ? doubtful(path, `duplicated egress host: ${host}`) : fine;
+  const everything = seen.get('*')?.has('*') === true && seen.size > 1;
+  return [
+    ...repeated,
+    ...(everything ? doubtful(path, '`*/*` host select all resources, no other hosts can be added') : fine),
+  ];
 }
 
 function checkOutbound(policy: OutboundTrafficPolicy | undefined, path: string): Findings {
@@ -206,6 +212,12 @@ function checkOutbound(policy: OutboundTrafficPolicy | undefined, path: string):
       ? invalid(`${path}.mode`, 'sidecar: ALLOW_ANY_DYNAMIC_DNS mode is only supported in MeshConfig')
       : fine;
   if (proxy === undefined) return unsupported;
+  if (policy?.mode !== 'ALLOW_ANY') {
+    return [
+      ...unsupported,
+      ...conflict(path, 'sidecar: egress_proxy must be set only with ALLOW_ANY outbound_traffic_policy mode'),
+    ];
+  }
   const at = `${path}.egressProxy`;
   return [
     ...unsupported,

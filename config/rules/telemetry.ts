@@ -73,13 +73,17 @@ function checkOverride(override: MetricsOverride, path: string): Findings {
     ...Object.entries(override.tagOverrides ?? {}).flatMap(([name, tag]) => {
       const at = `${path}.tagOverrides.${name}`;
       const value = tag.value ?? '';
-      if (name === '') return missing(at, 'tagOverrides.name may not be empty');
-      if ((tag.operation ?? 'UPSERT') === 'UPSERT') {
-        return value === '' ? missing(`${at}.value`, 'tagOverrides.value must be set when operation is UPSERT') : fine;
-      }
-      return value === ''
-        ? fine
-        : conflict(`${at}.value`, 'tagOverrides.value may only be set when operation is UPSERT');
+      const named: Findings = name === '' ? doubtful(at, 'tagOverrides.name may not be empty') : fine;
+      const upsert = (tag.operation ?? 'UPSERT') === 'UPSERT';
+      return [
+        ...named,
+        ...(upsert && value === ''
+          ? missing(`${at}.value`, 'tagOverrides.value must be set when operation is UPSERT')
+          : fine),
+        ...(!upsert && value !== ''
+          ? conflict(`${at}.value`, 'tagOverrides.value may only be set when operation is UPSERT')
+          : fine),
+      ];
     }),
   ];
 }

@@ -12,17 +12,19 @@ const balancer = (loadBalancer: object) => policy({ loadBalancer, outlierDetecti
 const locality = (localityLbSetting: object) => balancer({ localityLbSetting });
 const pool = (connectionPool: object) => policy({ connectionPool });
 const tls = (settings: object) => policy({ tls: settings });
+const selector = { matchLabels: { app: 'a' } };
 const http = { number: 80, name: 'http', protocol: 'HTTP' };
 const service = (fields: object) => ({ hosts: ['a.com'], ports: [http], ...fields });
 const probe = (method: object) => ({ template: {}, probe: method });
 const ingress = (fields: object) => ({ ingress: [{ port: http, ...fields }] });
 const egress = (...hosts: string[]) => ({ egress: [{ hosts }] });
+const outbound = (egressProxy: object) => ({ outboundTrafficPolicy: { mode: 'ALLOW_ANY', egressProxy } });
 const tlsPort = { number: 443, name: 'tls', protocol: 'TLS' };
 const files = { mode: 'SIMPLE', serverCertificate: 'a', privateKey: 'b' };
 
 describe('accepted in silence', () => {
   test.each([
-    ['DestinationRule', { host: '*.a.com', exportTo: ['.'] }],
+    ['DestinationRule', { host: '*.a.com', exportTo: ['.'], workloadSelector: selector }],
     ['DestinationRule', { host: 'a', subsets: [{ name: 'v1', labels: { version: 'v1' } }] }],
     ['DestinationRule', pool({ tcp: { idleTimeout: '0s', connectTimeout: '1ms' }, http: { maxRetries: 0 } })],
     ['DestinationRule', balancer({ consistentHash: { maglev: { tableSize: 65537 }, httpHeaderName: 'x' } })],
@@ -42,11 +44,12 @@ describe('accepted in silence', () => {
     ['WorkloadEntry', { address: 'unix://@abstract' }],
     ['WorkloadGroup', probe({ httpGet: { port: 80, scheme: 'HTTP', httpHeaders: [{ name: 'X-A', value: 'b' }] } })],
     ['WorkloadGroup', probe({ exec: { command: ['true'] } })],
-    ['Sidecar', egress('./*', 'ns/a.com', '*/*.b.com', '~/*', '~ns2/*')],
+    ['Sidecar', egress('./*', 'ns2/a.com', '*/*.b.com', '~/*', '~ns2/*')],
+    ['Sidecar', egress('*/*', '~ns2/*')],
     ['Sidecar', ingress({ bind: '::1', defaultEndpoint: '[::1]:80', connectionPool: { http: { maxRetries: 1 } } })],
     ['Sidecar', ingress({ port: tlsPort, tls: files })],
     ['Sidecar', { egress: [{ port: { number: 0, protocol: 'HTTP' }, bind: 'unix:///a', hosts: ['*/*'] }] }],
-    ['Sidecar', { outboundTrafficPolicy: { egressProxy: { host: 'a.com', port: { number: 1 } } } }],
+    ['Sidecar', outbound({ host: 'a.com', port: { number: 1 } })],
   ])('%s %j', (kind, spec) => {
     expect(findings(kind, spec)).toEqual([]);
   });
@@ -68,7 +71,6 @@ describe('refused', () => {
     ['DestinationRule', policy({}), 'at least one field'],
     ['DestinationRule', policy({ portLevelSettings: [{ tls: {} }] }), 'must have valid port'],
     ['DestinationRule', policy({ portLevelSettings: [{ port: { number: 1 } }] }), 'at least one field'],
-    ['DestinationRule', policy({ portLevelSettings: [{ port: { number: 70000 }, tls: {} }] }), '1..65535'],
     ['DestinationRule', pool({}), 'connection pool must have'],
     ['DestinationRule', pool({ http: { maxRetries: -1 } }), 'max retries must be non-negative'],
     ['DestinationRule', pool({ http: { useClientProtocol: true, h2UpgradePolicy: 'UPGRADE' } }), 'use client protocol'],
@@ -95,6 +97,42 @@ describe('refused', () => {
     ['DestinationRule', tls({ mode: 'SIMPLE', insecureSkipVerify: true, caCertificates: 'a' }), 'InsecureSkipVerify'],
     ['DestinationRule', policy({ tunnel: { protocol: 'GET', targetHost: 'a', targetPort: 1 } }), 'CONNECT'],
     ['DestinationRule', policy({ tunnel: { targetPort: 1 } }), 'tunnel target host'],
+    ['DestinationRule', { host: 'a', exportTo: ['*'], workloadSelector: selector }, 'beyond current namespace'],
+    [
+      'DestinationRule',
+      policy({ tunnel: { targetHost: 'a', targetPort: 1 }, proxyProtocol: {} }),
+      'tunnel and proxyProtocol',
+    ],
+    ['DestinationRule', balancer({ consistentHash: { maglev: {} } }), 'tableSize must be set'],
+    [
+      'DestinationRule',
+      balancer({ consistentHash: { ringHash: {}, minimumRingSize: 1 } }),
+      'only one of MinimumRingSize',
+    ],
+    ['DestinationRule', pool({ tcp: { idleTimeout: '-1s' } }), 'greater than 1ms'],
+    [
+      'ServiceEntry',
+      service({ hosts: ['a.com', 'b.com'], resolution: 'DNS', ports: [{ ...http, protocol: 'TCP' }] }),
+      'multiple hosts provided',
+    ],
+    [
+      'ServiceEntry',
+      service({ resolution: 'STATIC', ports: [http, tlsPort], endpoints: [{ address: 'unix:///a' }] }),
+      'exactly 1 service port',
+    ],
+    ['WorkloadEntry', { network: 'n', ports: { a: 0 } }, '1..65535'],
+    ['Sidecar', ingress({ port: { ...http, targetPort: 1 } }), 'targetPort has no impact'],
+    ['Sidecar', { ingress: [{ port: http }, { port: http, bind: '127.0.0.1' }] }, 'must be unique'],
+    [
+      'Sidecar',
+      { egress: [{ port: { number: 0 }, bind: 'unix:///a', captureMode: 'IPTABLES', hosts: ['*/*'] }] },
+      'captureMode must be',
+    ],
+    [
+      'Sidecar',
+      { outboundTrafficPolicy: { mode: 'REGISTRY_ONLY', egressProxy: { host: 'a.com' } } },
+      'only with ALLOW_ANY',
+    ],
     ['ServiceEntry', { hosts: [] }, 'at least one host'],
     ['ServiceEntry', { hosts: ['*'] }, 'invalid host *'],
     ['ServiceEntry', service({ addresses: ['x'] }), 'not a valid IP'],
@@ -161,7 +199,7 @@ describe('refused', () => {
     ['Sidecar', { egress: [{}] }, 'at least one host'],
     ['Sidecar', { egress: [{ hosts: ['*/*'] }, { hosts: ['*/*'] }] }, 'should be the last listener'],
     ['Sidecar', { egress: [{ port: { number: 0 }, hosts: ['*/*'] }] }, 'unix domain socket'],
-    ['Sidecar', { outboundTrafficPolicy: { egressProxy: { host: 'a.com' } } }, 'port must be non-nil'],
+    ['Sidecar', outbound({ host: 'a.com' }), 'port must be non-nil'],
     ['Sidecar', { outboundTrafficPolicy: { mode: 'ALLOW_ANY_DYNAMIC_DNS' } }, 'only supported in MeshConfig'],
   ])('%s %j', (kind, spec, message) => {
     const errors = findings(kind, spec).filter((line) => line.startsWith('error'));
@@ -179,13 +217,14 @@ describe('warned of', () => {
       policy({ loadBalancer: { localityLbSetting: { failoverPriority: ['a'] } } }),
       'outlier detection policy must be provided',
     ],
+    ['DestinationRule', policy({ portLevelSettings: [{ port: { number: 70000 }, tls: {} }] }), '1..65535'],
     ['DestinationRule', policy({ retryBudget: { percent: 200 } }), '0..100'],
     ['ServiceEntry', service({ workloadSelector: { labels: { a: 'b' } } }), 'should not be set when resolution mode'],
     ['ServiceEntry', service({ hosts: ['*a.com'] }), 'partial wildcard'],
     ['ServiceEntry', service({ ports: [{ ...http, protocol: 'TCP' }] }), 'addresses are required'],
     [
       'ServiceEntry',
-      service({ hosts: ['a.com', 'b.com'], addresses: ['1.2.3.4'], ports: [{ ...http, protocol: 'TLS' }] }),
+      service({ hosts: ['a.com', 'b.com'], addresses: ['1.2.3.4'], ports: [tlsPort], resolution: 'DNS' }),
       'more than one host',
     ],
     ['WorkloadEntry', { network: 'n' }, 'address is unset'],

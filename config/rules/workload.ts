@@ -15,15 +15,23 @@ export type AddressForms = 'any' | 'ip-or-socket' | 'ip-or-name';
 
 /** Checks one workload: its address, ports and labels. */
 export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, forms: AddressForms = 'any'): Findings {
-  const address = endpoint.address ?? '';
+  return [
+    ...checkAddress(endpoint, forms, path),
+    ...Object.entries(endpoint.ports ?? {}).flatMap(([name, port]) => [
+      ...checkPortName(name, `${path}.ports.${name}`),
+      ...checkPortNumber(port, `${path}.ports.${name}`),
+    ]),
+    ...checkLabels(endpoint.labels, `${path}.labels`),
+  ];
+}
+
+function checkAddress(endpoint: WorkloadEndpoint, forms: AddressForms, path: string): Findings {
+  const { address = '', network = '' } = endpoint;
   const at = `${path}.address`;
-  if (address === '') {
-    const network = endpoint.network ?? '';
-    if (network === '') return missing(at, 'address is required');
-    return [
-      ...doubtful(at, `address is unset with network "${network}"`),
-      ...checkLabels(endpoint.labels, `${path}.labels`),
-    ];
+  if (address === '' && forms !== 'ip-or-name') {
+    return network === ''
+      ? missing(at, 'address is required')
+      : doubtful(at, `address is unset with network "${network}"`);
   }
   if (address.startsWith(unixPrefix) && forms !== 'ip-or-name') {
     return [
@@ -31,23 +39,11 @@ export function checkWorkloadEndpoint(endpoint: WorkloadEndpoint, path: string, 
       ...(Object.keys(endpoint.ports ?? {}).length === 0
         ? fine
         : conflict(`${path}.ports`, `unix endpoint ${address} must not include ports`)),
-      ...checkLabels(endpoint.labels, `${path}.labels`),
     ];
   }
-  const known = isIpAddress(address) || (forms !== 'ip-or-socket' && domainProblem(address) === undefined);
-  return [
-    ...(known
-      ? fine
-      : invalid(
-          at,
-          `endpoint address "${address}" is not a valid ${forms === 'ip-or-socket' ? '' : 'FQDN or an '}IP address`,
-        )),
-    ...Object.entries(endpoint.ports ?? {}).flatMap(([name, port]) => [
-      ...checkPortName(name, `${path}.ports.${name}`),
-      ...checkPortNumber(port, `${path}.ports.${name}`),
-    ]),
-    ...checkLabels(endpoint.labels, `${path}.labels`),
-  ];
+  if (isIpAddress(address) || (forms !== 'ip-or-socket' && domainProblem(address) === undefined)) return fine;
+  const wanted = forms === 'ip-or-socket' ? 'IP address' : 'FQDN or an IP address';
+  return invalid(at, `endpoint address "${address}" is not a valid ${wanted}`);
 }
 
 /** What Istio's webhook refuses or warns about in a WorkloadGroup. */
