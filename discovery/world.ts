@@ -2,17 +2,24 @@
 import type { KindName } from '../config/kinds/kinds.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
 import { Graph, type Input } from './graph/graph.ts';
+import { destinationRuleCollections } from './model/destination-rules.ts';
 import { labelMentionCollections } from './model/label-mentions.ts';
+import { mtlsCollections } from './model/mtls.ts';
 import { objects } from './model/objects.ts';
+import { registryCollections } from './model/registry.ts';
 import { virtualServices } from './model/route.ts';
-import { serviceDefinitions } from './model/service-definitions.ts';
-import { services } from './model/services.ts';
 import { sidecars } from './model/sidecar-scope.ts';
-import { workloads } from './model/workloads.ts';
 
 /** A graph of an empty world. The mesh configuration and the process's facts must be written before anything is read. */
 export function createGraph(): Graph {
-  return new Graph([workloads, serviceDefinitions, services, virtualServices, sidecars, ...labelMentionCollections]);
+  return new Graph([
+    ...registryCollections,
+    ...destinationRuleCollections,
+    ...mtlsCollections,
+    virtualServices,
+    sidecars,
+    ...labelMentionCollections,
+  ]);
 }
 
 /** Writes object changes. Returns how many made a difference. */

@@ -69,6 +69,16 @@ const wildcardRules = index('destination-rules-of-wildcards', rules, (rule) =>
   isWildcard(rule.host) ? [rule.namespace] : [],
 );
 
+const selectingRules = index('destination-rules-with-selector', rules, (rule) =>
+  rule.selector === undefined ? [] : [rule.namespace],
+);
+
+/** Label keys that rules of a namespace select its clients by, sorted: without any, clients need not be told apart. */
+export const selectorLabels = query('destination-rule-labels', (read, namespace: string): readonly string[] => {
+  const labels = read(selectingRules, namespace).flatMap((key) => Object.keys(read(rules, key)?.selector ?? {}));
+  return [...new Set(labels)].sort(compareText);
+});
+
 /** Collections of this file, for the graph. */
 export const destinationRuleCollections = [rules];
 

@@ -1,8 +1,8 @@
 // An endpoint of a service port: one address to which requests may be sent, and what is known of the workload there.
 import type { Locality } from './locality.ts';
 
-/** Whether an endpoint takes traffic: Envoy's HealthStatus for it. */
-export type Health = 'healthy' | 'unhealthy' | 'draining';
+/** Whether an endpoint takes traffic: Envoy's HealthStatus for it; `unknown` where nobody checks it, which counts as healthy. */
+export type Health = 'healthy' | 'unhealthy' | 'draining' | 'unknown';
 
 /** One endpoint. Equal workloads behind two services are two endpoints. */
 export interface Endpoint {

@@ -53,7 +53,7 @@ function inlineEndpoint(
     network: item.network || labels[networkLabel] || context.network,
     cluster: context.cluster,
     weight: item.weight ?? 0,
-    health: 'healthy',
+    health: 'unknown',
     tlsMode: entryTlsMode(labels, account),
     nodeName: '',
     namespace,

@@ -4,7 +4,7 @@ import { query, type Read } from '../graph/graph.ts';
 import type { Endpoint } from './endpoint.ts';
 import { slicesByService } from './endpoint-slices.ts';
 import { inlineEndpoints } from './entry-endpoints.ts';
-import { facts, objects } from './objects.ts';
+import { facts, mesh, objects } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
 import { services } from './services.ts';
 import { sliceEndpoints } from './slice-endpoints.ts';
@@ -41,6 +41,27 @@ export const serviceIdentities = query<ServicePortKey, readonly string[]>(
     return [...new Set(identities)].filter((identity) => identity !== '').sort(compareText);
   },
   { idOf },
+);
+
+/**
+ * Names that a service's server certificate may carry, sorted: identities of its workloads over all ports, in every
+ * trust domain that the mesh takes for its own, and the SANs of its ServiceEntry.
+ */
+export const serverNames = query('server-names', (read, key: string): readonly string[] => {
+  const service = read(services, key);
+  if (service === undefined) return [];
+  const identities = service.ports.flatMap((port) => read(serviceIdentities, { service: key, port: port.number }));
+  const aliases = read(trustDomainAliases, 'mesh');
+  const expanded = identities.flatMap((identity) => [
+    identity,
+    ...aliases.map((alias) => identity.replace(/^spiffe:\/\/[^/]*/, `spiffe://${alias}`)),
+  ]);
+  return [...new Set([...expanded, ...service.subjectAltNames])].sort(compareText);
+});
+
+const trustDomainAliases = query(
+  'trust-domain-aliases',
+  (read, _key: 'mesh') => read(mesh, 'mesh').trustDomainAliases ?? [],
 );
 
 /** A service's port by number; of a TCP and a UDP port of one number the former. */
@@ -93,7 +114,7 @@ function hostEndpoint(service: Service, port: ServicePort, host: string, cluster
     network: '',
     cluster,
     weight: 0,
-    health: 'healthy',
+    health: 'unknown',
     tlsMode: 'disabled',
     nodeName: '',
     namespace: service.namespace,

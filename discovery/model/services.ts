@@ -46,6 +46,11 @@ export const servicesByObject = index('services-by-object', services, (service) 
   service.sources.map((source) => `${source.kind}|${source.namespace}/${source.name}`),
 );
 
+/** Keys of the services that are gateways to some network, under `all`. */
+export const servicesWithNetwork = index('services-with-network', services, (service) =>
+  service.labels['topology.istio.io/network'] === undefined ? [] : ['all'],
+);
+
 const nodeBoundServices = index('node-bound-services', services, (service) =>
   service.nodeLocal || service.trafficDistribution === 'same-node' ? ['all'] : [],
 );

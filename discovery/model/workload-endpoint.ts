@@ -22,7 +22,7 @@ export function endpointOfWorkload(
       portName: port.name,
       ...workloadFacts(workload),
       cluster,
-      health: ready ? 'healthy' : 'unhealthy',
+      health: !ready ? 'unhealthy' : workload.kind === 'Pod' ? 'healthy' : 'unknown',
     },
   ];
 }

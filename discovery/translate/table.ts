@@ -1,4 +1,6 @@
 // Flavour by resource type: who translates what. Complete by type.
+import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
+import { envoyEndpoints } from './envoy/endpoint.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
 import type { FlavourTable, TranslatorTable } from './translator.ts';
 
@@ -12,4 +14,8 @@ const nothing: FlavourTable = {
 };
 
 /** All translators. */
-export const translators: TranslatorTable = { sidecar: { ...nothing, route: sidecarRoutes }, gateway: nothing, grpc: nothing };
+export const translators: TranslatorTable = {
+  sidecar: { ...nothing, cluster: sidecarClusters, endpoint: envoyEndpoints, route: sidecarRoutes },
+  gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints },
+  grpc: nothing,
+};

@@ -84,6 +84,11 @@ export function resourceQuery<K>(
   return query(name, compute, { idOf, equals: sameResource, output: true });
 }
 
+/** A reference to a cell, its key's type erased. */
+export function refTo<K>(cell: Query<K, EncodedResource | undefined>, key: K): ResourceRef {
+  return { query: cell, key } as unknown as ResourceRef;
+}
+
 /** Identifies a reference's cell among all outputs: `node` and `id` as `Graph.takeMarked` gives them. */
 export function cellIdOf(ref: ResourceRef): string {
   return `${ref.query.name}\u0000${ref.query.idOf(ref.key)}`;

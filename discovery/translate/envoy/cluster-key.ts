@@ -1,0 +1,58 @@
+// What an outbound cluster's bytes depend on: the outcome of every choice that a client's place makes.
+import type { TlsFiles } from '../../proxy/proxy.ts';
+import type { ProxyClass } from '../../proxy/proxy-class.ts';
+import type { EndpointView } from './endpoint-view.ts';
+import { viewId } from './endpoint-view.ts';
+
+/** What of a proxy a cluster depends on, whatever its service. */
+export interface ClusterProfile {
+  readonly sidecar: boolean;
+  readonly istioFilters: boolean;
+  readonly agentSds: boolean;
+  readonly ipFamily: ProxyClass['ipFamily'];
+  /** Certificates that are mounted as files and stand for the workload's own. */
+  readonly files?: TlsFiles;
+}
+
+/** An outbound cluster. */
+export interface ClusterKey {
+  /** Key of the service. */
+  readonly service: string;
+  readonly port: number;
+  readonly subset: string;
+  /** DestinationRules that apply, as `appliedRule` gives them. */
+  readonly rule: string;
+  /** Routed by server name at a gateway: TLS passes through it untouched. */
+  readonly sniRouted: boolean;
+  readonly profile: ClusterProfile;
+  /** Only for clusters that carry their endpoints themselves. */
+  readonly view?: EndpointView;
+}
+
+/** Text of a profile. */
+export function profileId(profile: ClusterProfile): string {
+  const { sidecar, istioFilters, agentSds, ipFamily, files } = profile;
+  const paths = files === undefined ? '' : `${files.certChain},${files.key},${files.rootCert}`;
+  return `${sidecar ? 's' : 'g'}${istioFilters ? 'i' : ''}${agentSds ? 'a' : ''}${ipFamily}${paths}`;
+}
+
+/** Text of a key. */
+export function clusterId(key: ClusterKey): string {
+  const { service, port, subset, rule, sniRouted, profile, view } = key;
+  const place = view === undefined ? '' : viewId(view);
+  return `${service}|${port}|${subset}|${rule}|${sniRouted ? 'sni' : ''}|${profileId(profile)}|${place}`;
+}
+
+/** The profile of a class. */
+export function profileOf(
+  client: Pick<ProxyClass, 'flavour' | 'capabilities' | 'ipFamily' | 'settings'>,
+): ClusterProfile {
+  const files = client.settings.tlsClient;
+  return {
+    sidecar: client.flavour === 'sidecar',
+    istioFilters: client.capabilities.istioFilters,
+    agentSds: client.capabilities.agentSds,
+    ipFamily: client.ipFamily,
+    ...(files === undefined ? {} : { files }),
+  };
+}

@@ -1,0 +1,110 @@
+// Endpoints as they stand on the wire, encoded once for all clients and subsets.
+import { create, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { HealthStatus } from '../../../protos/gen/envoy/config/core/v3/health_check_pb.ts';
+import { LbEndpointSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
+import { query, type Read } from '../../graph/graph.ts';
+import type { Endpoint, Health } from '../../model/endpoint.ts';
+import { mtlsModeOf, namespaceMtls } from '../../model/mtls.ts';
+import { serviceEndpoints } from '../../model/service-endpoints.ts';
+import { type MergedRule, mergedRule, overlay } from '../../model/traffic-policy.ts';
+import { selects } from '../../model/workload.ts';
+
+/** An endpoint with its frame. */
+export interface EncodedEndpoint {
+  readonly endpoint: Endpoint;
+  /** Whether clients may speak Istio mTLS to it. */
+  readonly mtls: boolean;
+  readonly weight: number;
+  /** Serialised LbEndpoint with its own weight. */
+  readonly frame: Uint8Array;
+}
+
+/** All endpoints of a port, under the rules that may forbid them mTLS. */
+export const encodedEndpoints = query<
+  { readonly service: string; readonly port: number; readonly rule: string },
+  readonly EncodedEndpoint[]
+>(
+  'encoded-endpoints',
+  (read, { service, port, rule }) => {
+    const merged = rule === '' ? undefined : read(mergedRule, rule);
+    return read(serviceEndpoints, { service, port }).map((endpoint) => {
+      const mtls = takesMtls(read, endpoint, merged, port);
+      const weight = endpoint.weight > 0 ? endpoint.weight : 1;
+      return { endpoint, mtls, weight, frame: encode(endpoint, mtls, weight) };
+    });
+  },
+  { idOf: ({ service, port, rule }) => `${service}|${port}|${rule}` },
+);
+
+/** The frame of an endpoint with a weight that may differ from its own. */
+export function weighted(member: { readonly encoded: EncodedEndpoint; readonly weight: number }): Uint8Array {
+  const { encoded, weight } = member;
+  return weight === encoded.weight ? encoded.frame : encode(encoded.endpoint, encoded.mtls, weight);
+}
+
+/** Serialises an LbEndpoint. */
+export function encode(endpoint: Endpoint, mtls: boolean, weight: number): Uint8Array {
+  const filterMetadata: Record<string, JsonObject> = {};
+  if (mtls) filterMetadata['envoy.transport_socket_match'] = { tlsMode: 'istio' };
+  const workload = workloadText(endpoint);
+  if (workload !== '') filterMetadata['istio'] = { workload };
+  const message = create(LbEndpointSchema, {
+    hostIdentifier: { case: 'endpoint', value: { address: addressOf(endpoint) } },
+    healthStatus: healthStatuses[endpoint.health],
+    loadBalancingWeight: weight,
+    metadata: { filterMetadata },
+  });
+  return toBinary(LbEndpointSchema, message);
+}
+
+const healthStatuses: Readonly<Record<Health, HealthStatus>> = {
+  healthy: HealthStatus.HEALTHY,
+  unhealthy: HealthStatus.UNHEALTHY,
+  draining: HealthStatus.DRAINING,
+  unknown: HealthStatus.UNKNOWN,
+};
+
+function addressOf({ address, port }: Endpoint) {
+  if (address.startsWith('unix://')) {
+    return { address: { case: 'pipe' as const, value: { path: address.slice('unix://'.length) } } };
+  }
+  return {
+    address: {
+      case: 'socketAddress' as const,
+      value: { address, portSpecifier: { case: 'portValue' as const, value: port } },
+    },
+  };
+}
+
+/** `name;namespace;canonical name;canonical revision;cluster`, which istio.stats reads. */
+function workloadText({ workloadName, namespace, labels, cluster }: Endpoint): string {
+  if (workloadName === '') return '';
+  const name =
+    labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? workloadName;
+  const revision =
+    labels['service.istio.io/canonical-revision'] ??
+    labels['app.kubernetes.io/version'] ??
+    labels['version'] ??
+    'latest';
+  return [workloadName, namespace, name, revision === 'latest' ? '' : revision, cluster].join(';');
+}
+
+/**
+ * Whether clients may speak Istio mTLS to an endpoint: a rule's TLS mode decides where there is one, else what the
+ * workload can do and what its policy accepts. Decided for each endpoint, since some may lack a sidecar.
+ */
+function takesMtls(read: Read, endpoint: Endpoint, rule: MergedRule | undefined, port: number): boolean {
+  if (endpoint.tlsMode !== 'istio') return false;
+  const mode = rule === undefined ? undefined : ruledMode(endpoint, rule, port);
+  if (mode !== undefined) return mode === 'ISTIO_MUTUAL';
+  return mtlsModeOf(read(namespaceMtls, endpoint.namespace), endpoint.labels, endpoint.port) !== 'DISABLE';
+}
+
+function ruledMode(endpoint: Endpoint, rule: MergedRule, port: number): string | undefined {
+  for (const subset of rule.subsets) {
+    if (!selects(subset.labels, endpoint.labels)) continue;
+    const mode = overlay({}, subset.trafficPolicy, port).tls?.mode;
+    if (mode !== undefined) return mode;
+  }
+  return overlay({}, rule.trafficPolicy, port).tls?.mode;
+}

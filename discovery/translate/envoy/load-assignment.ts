@@ -1,0 +1,80 @@
+// A cluster's endpoints for one client's place: chosen, grouped by locality, ranked, encoded from shared frames.
+import { create, toBinary } from '@bufbuild/protobuf';
+import { LocalityLbEndpointsSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
+import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import type { Read } from '../../graph/graph.ts';
+import { mergedRule } from '../../model/traffic-policy.ts';
+import { selects } from '../../model/workload.ts';
+import { encodeField, encodeResource, joinBytes } from '../../resource.ts';
+import { typeUrls } from '../../xds-types.ts';
+import { resourceQuery } from '../translator.ts';
+import { type EncodedEndpoint, encodedEndpoints, weighted } from './encoded-endpoint.ts';
+import { type EndpointPolicy, type EndpointView, endpointPolicy, viewId } from './endpoint-view.ts';
+import { type LocalityGroup, localityGroups, rankedGroups } from './locality-groups.ts';
+import { acrossNetworks } from './network-endpoints.ts';
+
+/** Which assignment: of which cluster, for a client at which place. */
+export interface AssignmentKey {
+  readonly name: string;
+  readonly service: string;
+  readonly port: number;
+  readonly subset: string;
+  readonly rule: string;
+  readonly view: EndpointView;
+}
+
+/** Endpoints of a cluster. */
+export const loadAssignment = resourceQuery<AssignmentKey>(
+  'load-assignment',
+  ({ name, service, rule, view }) => `${name}|${service}|${rule}|${viewId(view)}`,
+  (read, key) => encodeResource(typeUrls.endpoint, key.name, assignmentBytes(read, key)),
+);
+
+/** An assignment without endpoints: what a client gets that asks for an unknown name, so that it need not wait. */
+export const emptyAssignment = resourceQuery<string>(
+  'empty-assignment',
+  (name) => name,
+  (_read, name) => encodeResource(typeUrls.endpoint, name, headerOf(name)),
+);
+
+/** A serialised ClusterLoadAssignment. */
+export function assignmentBytes(read: Read, key: AssignmentKey): Uint8Array {
+  const policy = read(endpointPolicy, key);
+  const chosen = chosenEndpoints(read, key, policy);
+  const groups = rankedGroups(localityGroups(acrossNetworks(read, chosen, key.view)), policy, key.view);
+  return joinBytes([headerOf(key.name), ...groups.map((group) => encodeField(2, groupBytes(group)))]);
+}
+
+/** Labels of a subset; undefined where no rule has it. The empty subset is everything. */
+export function subsetLabels(read: Read, rule: string, subset: string): Readonly<Record<string, string>> | undefined {
+  if (subset === '') return {};
+  const found = rule === '' ? undefined : read(mergedRule, rule)?.subsets.find(({ name }) => name === subset);
+  return found === undefined ? undefined : (found.labels ?? {});
+}
+
+function chosenEndpoints(read: Read, key: AssignmentKey, policy: EndpointPolicy): readonly EncodedEndpoint[] {
+  const { service, port, rule, view } = key;
+  const labels = subsetLabels(read, rule, key.subset);
+  if (labels === undefined) return [];
+  return read(encodedEndpoints, { service, port, rule }).filter(({ endpoint }) => {
+    if (policy.nodeLocal && endpoint.nodeName !== view.nodeName) return false;
+    if (policy.healthyOnly && endpoint.health === 'unhealthy') return false;
+    return selects(labels, endpoint.labels);
+  });
+}
+
+function headerOf(clusterName: string): Uint8Array {
+  return toBinary(ClusterLoadAssignmentSchema, create(ClusterLoadAssignmentSchema, { clusterName }));
+}
+
+function groupBytes({ locality, priority, weight, members }: LocalityGroup): Uint8Array {
+  const header = create(LocalityLbEndpointsSchema, {
+    locality: { region: locality.region, zone: locality.zone, subZone: locality.subzone },
+    priority,
+    ...(weight > 0 ? { loadBalancingWeight: weight } : {}),
+  });
+  return joinBytes([
+    toBinary(LocalityLbEndpointsSchema, header),
+    ...members.map((member) => encodeField(2, weighted(member))),
+  ]);
+}

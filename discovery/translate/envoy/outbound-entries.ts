@@ -1,0 +1,144 @@
+// Which outbound clusters a client has, and where each one's endpoints come from: one list for clusters and endpoints.
+import { query, type Read } from '../../graph/graph.ts';
+import { appliedRule, selectorLabels } from '../../model/destination-rules.ts';
+import { isHttp } from '../../model/protocol.ts';
+import { scopeServices, serviceNamespaces } from '../../model/scope-services.ts';
+import type { Service, ServicePort } from '../../model/service.ts';
+import { portOf, serviceEndpoints } from '../../model/service-endpoints.ts';
+import { services } from '../../model/services.ts';
+import { sidecarScope } from '../../model/sidecar-scope.ts';
+import { mergedRule, trafficPolicyOf } from '../../model/traffic-policy.ts';
+import { selects } from '../../model/workload.ts';
+import type { ProxyClass } from '../../proxy/proxy-class.ts';
+import { type ClusterKey, type ClusterProfile, profileId, profileOf } from './cluster-key.ts';
+import { type EndpointPolicy, endpointPolicy } from './endpoint-view.ts';
+import { subsetLabels } from './load-assignment.ts';
+import { clusterNameOf, discoveryOf } from './outbound-cluster.ts';
+
+/** A cluster that a client has, before the client's place is known. */
+export interface ClusterEntry {
+  readonly name: string;
+  readonly key: ClusterKey;
+  /** `eds`: endpoints come apart, `inline`: the cluster carries them, `none`: it has none. */
+  readonly endpoints: 'eds' | 'inline' | 'none';
+  readonly policy: EndpointPolicy;
+}
+
+/** The client as the list needs it. */
+export type OutboundClient = Pick<
+  ProxyClass,
+  'flavour' | 'capabilities' | 'namespace' | 'labels' | 'scope' | 'ipFamily' | 'settings'
+>;
+
+/**
+ * All outbound clusters of a client, one for each name: of two listeners or namespaces that give the same name the
+ * first one counts.
+ */
+export function outboundEntries(read: Read, client: OutboundClient, sniRouted = false): readonly ClusterEntry[] {
+  const { namespace, scope, labels } = client;
+  const profile = profileOf(client);
+  const chosen = read(selectorLabels, namespace);
+  const relevant = Object.fromEntries(Object.entries(labels).filter(([label]) => chosen.includes(label)));
+  const found = new Map<string, ClusterEntry>();
+  for (const listener of read(sidecarScope, { namespace, scope }).egress.keys()) {
+    for (const of of read(serviceNamespaces, 'all')) {
+      const key = { namespace, scope, listener, of, labels: relevant, profile, sniRouted };
+      for (const entry of read(namespaceEntries, key)) if (!found.has(entry.name)) found.set(entry.name, entry);
+    }
+  }
+  return [...found.values()];
+}
+
+interface NamespaceKey {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly listener: number;
+  readonly of: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly profile: ClusterProfile;
+  readonly sniRouted: boolean;
+}
+
+/** Clusters of one namespace's services. */
+const namespaceEntries = query<NamespaceKey, readonly ClusterEntry[]>(
+  'outbound-entries',
+  (read, { namespace, scope, listener, of, labels, profile, sniRouted }) =>
+    read(scopeServices, { namespace, scope, listener, of }).flatMap(({ service: key, ports }) => {
+      const service = read(services, key);
+      if (service === undefined) return [];
+      const asked = { namespace, hostname: service.hostname, serviceNamespace: service.namespace };
+      const rule = appliedRule(read, asked, labels);
+      return read(serviceEntries, {
+        service: key,
+        ...(ports === undefined ? {} : { ports }),
+        rule,
+        profile,
+        sniRouted,
+      });
+    }),
+  {
+    idOf: ({ namespace, scope, listener, of, labels, profile, sniRouted }) =>
+      `${namespace}|${scope}|${listener}|${of}|${JSON.stringify(Object.entries(labels))}|${profileId(profile)}|${sniRouted}`,
+    equals: sameItems,
+  },
+);
+
+interface ServiceEntriesKey {
+  readonly service: string;
+  readonly ports?: readonly number[];
+  readonly rule: string;
+  readonly profile: ClusterProfile;
+  readonly sniRouted: boolean;
+}
+
+/** Clusters of one service under the rules that apply: shared by all clients for which those are the same. */
+const serviceEntries = query<ServiceEntriesKey, readonly ClusterEntry[]>(
+  'service-clusters',
+  (read, { service: key, ports, rule, profile, sniRouted }) => {
+    const service = read(services, key);
+    if (service === undefined || (sniRouted && service.meshExternal)) return [];
+    const merged = rule === '' ? undefined : read(mergedRule, rule);
+    const subsets = ['', ...(merged?.subsets ?? []).map(({ name }) => name)];
+    const numbers = [...new Set(service.ports.filter((port) => port.protocol !== 'udp').map((port) => port.number))];
+    return numbers
+      .filter((number) => ports === undefined || ports.includes(number))
+      .flatMap((port) => subsets.map((subset) => ({ service: key, port, subset, rule, sniRouted, profile })))
+      .flatMap((clusterKey) => entryOf(read, service, clusterKey));
+  },
+  {
+    idOf: ({ service, ports, rule, profile, sniRouted }) =>
+      `${service}|${ports?.join() ?? ''}|${rule}|${profileId(profile)}|${sniRouted}`,
+  },
+);
+
+function entryOf(read: Read, service: Service, key: ClusterKey): readonly ClusterEntry[] {
+  const port = portOf(service, key.port);
+  const discovery = discoveryOf(service.resolution, key.profile.sidecar);
+  if (port === undefined || discovery === undefined) return [];
+  if (discovery === 'forward' && !(key.profile.sidecar && key.subset === '' && canForward(service, port))) return [];
+  if (discovery === 'dns' && !read(hasEndpoints, key)) return [];
+  const passthrough = trafficPolicyOf(read, key).loadBalancer?.simple === 'PASSTHROUGH';
+  const endpoints = discovery === 'dns' ? 'inline' : discovery === 'eds' && !passthrough ? 'eds' : 'none';
+  const policy = read(endpointPolicy, key);
+  return [{ name: clusterNameOf(key, service.hostname), key, endpoints, policy }];
+}
+
+/** A forward proxy needs the host of each request: of HTTP, or of a TLS handshake. */
+function canForward(service: Service, port: ServicePort): boolean {
+  return service.hostname.startsWith('*') && (isHttp(port.protocol) || port.protocol === 'tls');
+}
+
+/** Whether a port or subset has any endpoint: apart from which, so that most changes stop here. */
+const hasEndpoints = query<ClusterKey, boolean>(
+  'has-endpoints',
+  (read, { service, port, subset, rule }) => {
+    const labels = subsetLabels(read, rule, subset);
+    if (labels === undefined) return false;
+    return read(serviceEndpoints, { service, port }).some((endpoint) => selects(labels, endpoint.labels));
+  },
+  { idOf: ({ service, port, subset, rule }) => `${service}|${port}|${subset}|${rule}` },
+);
+
+function sameItems(a: readonly ClusterEntry[], b: readonly ClusterEntry[]): boolean {
+  return a.length === b.length && a.every((entry, at) => entry === b[at]);
+}
