@@ -95,5 +95,5 @@ function compareEnds(before: readonly unknown[], after: readonly unknown[], path
 }
 
 function escape(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1');
+  return /[~/]/.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key;
 }

@@ -55,12 +55,34 @@ function mergeObject(base: JsonObject, overlay: JsonObject, shape: Shape): JsonO
 }
 
 function mergeValue(base: unknown, overlay: unknown, rule: Shape[string] | undefined): unknown {
-  if (isObject(overlay)) return mergeObject(isObject(base) ? base : {}, overlay, rule?.items ?? {});
+  if (base === undefined) return withoutNulls(overlay);
+  if (isObject(overlay)) return isObject(base) ? mergeObject(base, overlay, rule?.items ?? {}) : withoutNulls(overlay);
   if (Array.isArray(overlay) && Array.isArray(base) && rule?.key !== undefined) {
     return mergeList(base, overlay, rule.key, rule.items ?? {});
   }
-  if (Array.isArray(overlay) && rule?.key !== undefined) return mergeList([], overlay, rule.key, rule.items ?? {});
   return overlay;
+}
+
+// What is new is taken as it is, save for its nulls; mostly there are none and nothing needs to be copied.
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.some(hasNull) ? value.map(withoutNulls) : value;
+  if (!isObject(value) || !hasNull(value)) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([, member]) => member !== null && member !== undefined)
+      .map(([name, member]) => [name, withoutNulls(member)]),
+  );
+}
+
+function hasNull(value: unknown): boolean {
+  if (typeof value !== 'object') return false;
+  if (value === null) return true;
+  if (Array.isArray(value)) return value.some(hasNull);
+  for (const name in value) {
+    const member = (value as JsonObject)[name];
+    if (member === undefined || hasNull(member)) return true;
+  }
+  return false;
 }
 
 function mergeList(base: readonly unknown[], overlay: readonly unknown[], key: string, shape: Shape): unknown[] {
@@ -72,8 +94,8 @@ function mergeList(base: readonly unknown[], overlay: readonly unknown[], key: s
     const at = keyOf(item);
     const index = order.get(at);
     const earlier = seen.get(at);
-    const start = earlier === undefined ? (index === undefined ? {} : base[index]) : patched[earlier];
-    const merged = isObject(item) ? mergeObject(isObject(start) ? start : {}, item, shape) : item;
+    const start = earlier === undefined ? (index === undefined ? undefined : base[index]) : patched[earlier];
+    const merged = isObject(start) && isObject(item) ? mergeObject(start, item, shape) : withoutNulls(item);
     if (earlier === undefined) {
       seen.set(at, patched.length);
       patched.push(merged);

@@ -1,29 +1,13 @@
 // The webhooks over real HTTPS: right answers, right refusals, bounded bad clients, and certificates that change.
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { connect as netConnect } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { connect as tlsConnect } from 'node:tls';
 import { applyPatch } from 'rfc6902';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { validateObject } from '../config/validate.ts';
-import { emptyCluster, testPod, testSettings } from '../test/support/webhook.ts';
-import { type ServerCertificate, startWebhookServer, type WebhookServer } from './server.ts';
-
-function selfSigned(name: string): ServerCertificate {
-  const dir = mkdtempSync(join(tmpdir(), 'webhook-'));
-  try {
-    const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'k', '-out', 'c'];
-    execFileSync('openssl', ['req', '-x509', '-days', '2', ...key, ...subject], { cwd: dir, stdio: 'ignore' });
-    return { cert: readFileSync(join(dir, 'c'), 'utf8'), key: readFileSync(join(dir, 'k'), 'utf8') };
-  } finally {
-    rmSync(dir, { recursive: true });
-  }
-}
+import { emptyCluster, selfSigned, testPod, testSettings } from '../test/support/webhook.ts';
+import { startWebhookServer, type WebhookServer } from './server.ts';
 
 interface Answer {
   readonly status: number;

@@ -1,8 +1,13 @@
 // Settings and pods for tests of the webhooks.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { policyOf } from '../../webhook/config-map.ts';
 import type { ClusterView, InjectionSettings } from '../../webhook/context.ts';
 import { meshSettingsOf } from '../../webhook/mesh-settings.ts';
 import type { Pod } from '../../webhook/pod.ts';
+import type { ServerCertificate } from '../../webhook/server.ts';
 import { valuesOf } from '../../webhook/values.ts';
 
 /** Settings by the defaults of Istio's chart, with these values and this mesh config. */
@@ -53,4 +58,22 @@ export function testPod(annotations: Record<string, string> = {}, labels: Record
       ],
     },
   };
+}
+
+/** A self-signed certificate for a name, made by openssl. */
+export function selfSigned(...names: readonly string[]): ServerCertificate {
+  const dir = mkdtempSync(join(tmpdir(), 'webhook-'));
+  try {
+    const subject = [
+      '-subj',
+      `/CN=${names[0]}`,
+      '-addext',
+      `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`,
+    ];
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'k', '-out', 'c'];
+    execFileSync('openssl', ['req', '-x509', '-days', '2', ...key, ...subject], { cwd: dir, stdio: 'ignore' });
+    return { cert: readFileSync(join(dir, 'c'), 'utf8'), key: readFileSync(join(dir, 'k'), 'utf8') };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
