@@ -215,3 +215,10 @@ function checkNamedJson(value: string): string | undefined {
   const parsed: unknown = JSON.parse(value);
   return typeof parsed === 'object' && parsed !== null ? undefined : 'is neither a map nor a list of objects';
 }
+
+/** Names of all annotations that injection obeys. */
+export const knownAnnotations: readonly string[] = [
+  ...Object.keys(singleLine),
+  ...Object.keys(documents),
+  'proxy.istio.io/overrides',
+].sort();
