@@ -8,6 +8,7 @@ import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
 import { Store } from '../config/store.ts';
+import type { Debug } from '../discovery/debug/pages.ts';
 import type { CellRef, Graph } from '../discovery/graph/graph.ts';
 import { factsInput, mesh, meshInput } from '../discovery/model/objects.ts';
 import { classOf, proxies } from '../discovery/proxy/classify.ts';
@@ -15,6 +16,7 @@ import { translators } from '../discovery/translate/table.ts';
 import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
+import { debugOf } from './debug.ts';
 import { openIdentity, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -41,6 +43,7 @@ export interface ControlPlane extends AsyncDisposable {
   readonly xds: XdsServer;
   readonly identity: WorkloadIdentity;
   readonly metrics: Metrics;
+  readonly debug: Debug;
   /** Opens the gRPC ports; resolves with those that are open. */
   readonly listen: () => Promise<{ readonly plain?: Listening; readonly secure?: Listening }>;
   /** Whether proxies may be served, and why not. */
@@ -80,7 +83,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   }
   const readiness = (): { ready: boolean; reason: string } =>
     store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
-  const xds = createXdsServer({
+  const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
+  const xds: XdsServer = createXdsServer({
     graph,
     translators,
     proxies,
@@ -92,6 +96,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     openOwnResources: ownSecrets(identity.secrets, (proxy, reason) =>
       log.warn({ proxy, reason }, 'no workload certificate'),
     ),
+    answerDebug: debug.answer,
     describeInputs: (inputs) => describeInputs(store, inputs),
     server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
   });
@@ -120,6 +125,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     xds,
     identity,
     metrics,
+    debug,
     readiness,
     listen: () => listenAll(settings, xds, identity),
     async [Symbol.asyncDispose]() {

@@ -13,7 +13,7 @@ import { hasPluggedCa, pluggedSource } from '../certs/plugged.ts';
 import { isRefused } from '../certs/refusal.ts';
 import { defaultRootLifetime } from '../certs/root.ts';
 import { selfSignedSource } from '../certs/self-signed.ts';
-import { serverCertificate, serverNames } from '../certs/server-certificate.ts';
+import { serverCertificate, serverNames, tlsContextOf } from '../certs/server-certificate.ts';
 import { certificateService } from '../certs/service.ts';
 import { openTokenKey, ownJwtIssuer, type TokenKey } from '../certs/token-issuer.ts';
 import { defaultWorkloadSecretOptions, WorkloadSecrets } from '../certs/workload-secret.ts';
@@ -23,6 +23,8 @@ import type { Settings } from './settings.ts';
 /** What the rest of the program gets of identity. */
 export interface WorkloadIdentity extends AsyncDisposable {
   readonly authority: Authority;
+  /** Where the self-signed CA is kept: rotations of the root go through it. */
+  readonly store: CaStore;
   readonly authenticate: Authenticate;
   readonly secrets: WorkloadSecrets;
   readonly ledger: Ledger;
@@ -89,13 +91,14 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
     await followRootFile(authority, join(settings.stateDir, 'root-cert.pem'), parts);
   return {
     authority,
+    store: fileStore,
     authenticate,
     secrets,
     ledger,
     tls: {
       current: () => {
         const held = certificate.current;
-        return held === undefined ? {} : { cert: held.certificateChain, key: held.privateKey, ca: held.rootBundle };
+        return held === undefined ? {} : tlsContextOf(held);
       },
       onChange: (listener) => certificate.subscribe(() => listener()),
     },

@@ -2,7 +2,7 @@
 
 import { isRefused } from '../certs/refusal.ts';
 import type { HeldCertificate } from '../certs/renewing-certificate.ts';
-import type { WorkloadSecrets } from '../certs/workload-secret.ts';
+import type { WorkloadSecretLease, WorkloadSecrets } from '../certs/workload-secret.ts';
 import type { EncodedResource } from '../discovery/resource.ts';
 import { certificateSecret, validationSecret } from '../discovery/translate/envoy/secret.ts';
 import type { OpenOwnResources } from '../discovery/xds/own-resources.ts';
@@ -16,32 +16,38 @@ export function ownSecrets(
 ): OpenOwnResources {
   return ({ proxy, identity }, changed) => {
     if (identity === undefined) return undefined;
-    const lease = secrets.acquire(identity, proxy.nodeId);
-    if (isRefused(lease)) {
-      onRefusal(proxy.nodeId, lease.reason);
-      return undefined;
-    }
-    lease.subscribe(() => changed('secret', [...ownNames]));
-    if (lease.current() === undefined) {
-      lease.ready().then(
-        () => changed('secret', [...ownNames]),
-        (error: unknown) => onRefusal(proxy.nodeId, String(error)),
-      );
-    }
+    let opened: WorkloadSecretLease | undefined;
+    let isRefusedOnce = false;
+    // Taken when first asked for: a proxy with an agent never asks, and no key is to be made for it.
+    const leaseOf = (): WorkloadSecretLease | undefined => {
+      if (opened !== undefined || isRefusedOnce) return opened;
+      const lease = secrets.acquire(identity, proxy.nodeId);
+      if (isRefused(lease)) {
+        isRefusedOnce = true;
+        onRefusal(proxy.nodeId, lease.reason);
+        return undefined;
+      }
+      opened = lease;
+      lease.subscribe(() => changed('secret', [...ownNames]));
+      // The first certificate is announced like later ones; only its failure is told here.
+      if (lease.current() === undefined)
+        lease.ready().catch((error: unknown) => onRefusal(proxy.nodeId, String(error)));
+      return lease;
+    };
     return {
       serves: (type, name) => type === 'secret' && ownNames.has(name),
       get: (_type, name) => {
-        const held = lease.current();
+        const held = leaseOf()?.current();
         return held === undefined ? undefined : encoded(name, held);
       },
       acknowledged: (type, resource) => {
-        const held = lease.current();
+        const held = opened?.current();
         if (type !== 'secret' || held === undefined) return;
         const { name } = resource;
         if ((name === 'default' || name === 'ROOTCA') && encoded(name, held).version === resource.version)
-          lease.acknowledge(name, held);
+          opened?.acknowledge(name, held);
       },
-      close: () => lease.release(),
+      close: () => opened?.release(),
     };
   };
 }

@@ -10,6 +10,9 @@ export function pagesOf(plane: ControlPlane): HttpPages {
     ready: plane.readiness,
     version: `${version()}-unknown-Clean`,
     metrics: async () => ({ text: await plane.metrics.registry.metrics(), type: plane.metrics.registry.contentType }),
-    debug: (path, query, peer, authorization) => debugPage(plane, { path, query, peer, authorization }),
+    debug: async (path, query, peer, authorization) =>
+      plane.settings.debugEndpoints
+        ? debugPage(plane.debug, plane.identity, { path, query, peer, authorization })
+        : undefined,
   };
 }

@@ -1,0 +1,80 @@
+// `meltemi status`: proxies with what they acknowledged or rejected, findings in the configuration, issued certificates.
+import { Command } from 'commander';
+import type { IssuedCertificate } from '../certs/ledger.ts';
+import type { Diagnostic } from '../config/diagnostic.ts';
+import { formatDiagnostic } from '../config/diagnostic.ts';
+import type { ProxyStatus } from '../discovery/debug/sync-status.ts';
+import { formatTable } from './print.ts';
+
+/** The answer of /debug/status. */
+interface StatusAnswer {
+  readonly version: string;
+  readonly sources: Readonly<
+    Record<
+      string,
+      { readonly synced: boolean; readonly connected: boolean; readonly since: number; readonly message?: string }
+    >
+  >;
+  readonly proxies: readonly ProxyStatus[];
+  readonly findings: readonly Diagnostic[];
+  readonly certificates: readonly IssuedCertificate[];
+}
+
+/** `meltemi status`. Exit code 1 where a proxy rejects something, 2 where the control plane does not answer. */
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('Show proxies and what they acknowledged')
+    .option('--address <host:port>', "the control plane's monitoring port", '127.0.0.1:15014')
+    .option('--certificates', 'also list issued certificates')
+    .option('-o, --output <format>', 'text or json', 'text')
+    .action(async (options: { address: string; certificates?: boolean; output: string }) => {
+      const answer = await fetch(`http://${options.address}/debug/status`, {
+        signal: AbortSignal.timeout(10_000),
+      }).catch((error: unknown) => {
+        throw new Error(
+          `${options.address} does not answer: ${error instanceof Error ? String(error.cause ?? error.message) : String(error)}`,
+        );
+      });
+      if (!answer.ok)
+        throw new Error(`${options.address} answers ${answer.status}: ${(await answer.text()).slice(0, 200)}`);
+      const status = (await answer.json()) as StatusAnswer;
+      console.log(
+        options.output === 'json'
+          ? JSON.stringify(status, undefined, 2)
+          : formatStatus(status, options.certificates === true),
+      );
+      process.exitCode = status.proxies.some((proxy) => proxy.types.some((type) => type.state === 'ERROR')) ? 1 : 0;
+    });
+}
+
+/** The status as text. */
+export function formatStatus(status: StatusAnswer, certificates: boolean): string {
+  const types = [...new Set(status.proxies.flatMap((proxy) => proxy.types.map((type) => type.type)))];
+  const rows = status.proxies.map((proxy) => [
+    proxy.workloadId,
+    ...types.map((type) => proxy.types.find((one) => one.type === type)?.state ?? '-'),
+  ]);
+  const rejections = status.proxies.flatMap((proxy) =>
+    proxy.types.flatMap((type) =>
+      type.rejection === undefined ? [] : [`${proxy.workloadId} rejects ${type.type}: ${JSON.stringify(type.rejection)}`],
+    ),
+  );
+  const sources = Object.entries(status.sources).map(([name, s]) => [
+    name,
+    s.synced ? 'read' : 'reading',
+    s.connected ? 'follows changes' : `out of touch since ${new Date(s.since).toISOString()}`,
+  ]);
+  const issued = status.certificates.map((c) => [c.identity, c.holder, new Date(c.notAfter).toISOString()]);
+  return [
+    `Meltemi ${status.version}`,
+    '',
+    formatTable(['SOURCE', 'STATE', 'WATCH'], sources),
+    '',
+    formatTable(['PROXY', ...types.map((type) => type.toUpperCase())], rows),
+    ...(rejections.length === 0 ? [] : ['', ...rejections]),
+    ...(status.findings.length === 0 ? [] : ['', ...status.findings.map(formatDiagnostic)]),
+    ...(certificates
+      ? ['', formatTable(['IDENTITY', 'HOLDER', 'VALID UNTIL'], issued)]
+      : ['', `${issued.length} certificates in force`]),
+  ].join('\n');
+}
