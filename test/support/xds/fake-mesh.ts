@@ -1,4 +1,4 @@
-// A tiny mesh for tests of the xDS server: a graph whose resources are texts that a test sets by type and name.
+// A tiny mesh for tests of the xDS server: a graph whose resources a test sets by type and name, as texts or messages.
 import { Graph, input, query, type Read } from '../../../discovery/graph/graph.ts';
 import { proxies } from '../../../discovery/proxy/classify.ts';
 import type { ProxyClass } from '../../../discovery/proxy/proxy-class.ts';
@@ -15,7 +15,7 @@ import {
 import { type ResourceType, typeUrls } from '../../../discovery/xds-types.ts';
 
 const names = input<readonly string[]>('fake.names');
-const bodies = input<string>('fake.body');
+const bodies = input<string | Uint8Array>('fake.body');
 const groups = input<string>('fake.group');
 
 const resource = resourceQuery<string>(
@@ -23,9 +23,10 @@ const resource = resourceQuery<string>(
   (key) => key,
   (read, key) => {
     const [type = '', name = ''] = key.split('|', 2);
-    const text = read(bodies, key);
-    if (text === 'throw') throw new Error(`the test made ${key} throw`);
-    return text === undefined ? undefined : encodeResource(typeUrls[type as ResourceType], name, Buffer.from(text));
+    const body = read(bodies, key);
+    if (body === 'throw') throw new Error(`the test made ${key} throw`);
+    if (body === undefined) return undefined;
+    return encodeResource(typeUrls[type as ResourceType], name, typeof body === 'string' ? Buffer.from(body) : body);
   },
 );
 
@@ -84,8 +85,8 @@ export function fakeTranslators(): TranslatorTable {
   return { sidecar: table, gateway: table, grpc: table };
 }
 
-/** Resources of the fake mesh: listed types by namespace, then name to text. */
-export type FakeResources = Partial<Record<ResourceType, Readonly<Record<string, string>>>>;
+/** Resources of the fake mesh by type and name: a text, or a serialised message. */
+export type FakeResources = Partial<Record<ResourceType, Readonly<Record<string, string | Uint8Array>>>>;
 
 /** Makes the graph hold exactly these resources, as seen from `namespace`. */
 export function writeFake(graph: Graph, namespace: string, before: FakeResources, after: FakeResources): void {
