@@ -1,7 +1,9 @@
 // The control plane's own TLS certificate: the names that agents, ztunnel and the API server look for.
+import { constants } from 'node:crypto';
+import type { SecureContextOptions } from 'node:tls';
 import type { Authority } from './authority.ts';
 import type { CertsEnvironment } from './environment.ts';
-import { RenewingCertificate } from './renewing-certificate.ts';
+import { type HeldCertificate, RenewingCertificate } from './renewing-certificate.ts';
 
 export interface ServerNameOptions {
   readonly systemNamespace: string;
@@ -34,4 +36,17 @@ export function serverCertificate(
   env: CertsEnvironment,
 ): RenewingCertificate {
   return new RenewingCertificate(authority, { uris: [], dnsNames: names, lifetimeSeconds: () => lifetimeSeconds }, env);
+}
+
+/** What a TLS server needs to present the certificate and to verify clients' ones against our roots. */
+export function tlsContextOf(held: HeldCertificate): SecureContextOptions {
+  return {
+    cert: held.certificateChain,
+    key: held.privateKey,
+    ca: held.rootBundle,
+    minVersion: 'TLSv1.2',
+    // A resumed session would keep a client's certificate trusted after its root was dropped.
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    sessionIdContext: 'meltemi',
+  };
 }

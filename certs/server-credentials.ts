@@ -1,8 +1,7 @@
 // gRPC server credentials whose certificate is replaced without a restart, and that ask clients for one without insisting.
-import { constants } from 'node:crypto';
-import type { SecureContextOptions } from 'node:tls';
 import { ServerCredentials } from '@grpc/grpc-js';
 import type { HeldCertificate, RenewingCertificate } from './renewing-certificate.ts';
+import { tlsContextOf } from './server-certificate.ts';
 
 /**
  * TLS 1.2 or later. A client certificate is optional; one whose chain does not lead to our roots counts as none (the
@@ -12,8 +11,8 @@ export class RotatingServerCredentials extends ServerCredentials implements Disp
   readonly #stop: () => void;
 
   private constructor(certificate: RenewingCertificate, held: HeldCertificate) {
-    super({ requestCert: true, rejectUnauthorized: false, ...contextOf(held) }, contextOf(held));
-    this.#stop = certificate.subscribe((next) => this.updateSecureContextOptions(contextOf(next)));
+    super({ requestCert: true, rejectUnauthorized: false, ...tlsContextOf(held) }, tlsContextOf(held));
+    this.#stop = certificate.subscribe((next) => this.updateSecureContextOptions(tlsContextOf(next)));
   }
 
   /** Waits for the first certificate. Rejects when there is none. */
@@ -28,16 +27,4 @@ export class RotatingServerCredentials extends ServerCredentials implements Disp
   [Symbol.dispose](): void {
     this.#stop();
   }
-}
-
-function contextOf(held: HeldCertificate): SecureContextOptions {
-  return {
-    cert: held.certificateChain,
-    key: held.privateKey,
-    ca: held.rootBundle,
-    minVersion: 'TLSv1.2',
-    // A resumed session would keep a client's certificate trusted after its root was dropped.
-    secureOptions: constants.SSL_OP_NO_TICKET,
-    sessionIdContext: 'meltemi',
-  };
 }
