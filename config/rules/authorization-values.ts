@@ -34,7 +34,7 @@ const literal = /^[-a-zA-Z0-9._~%!$&'()+,;:@=]+$/;
 /** Checks paths with `{*}` and `{**}`: braces hold nothing else, `{**}` comes once and last of them, no bare `*` beside. */
 export function checkPathTemplates(paths: readonly string[] | undefined, path: string): Findings {
   return each(paths, path, (value, at) => {
-    const segments = value.replace(/^\/+|\/+$/g, '').split('/');
+    const segments = withoutSlashes(value).split('/');
     const isTemplate = value.includes(anySegment) || value.includes(anyRest);
     let afterRest = false;
     for (const segment of segments) {
@@ -53,6 +53,13 @@ export function checkPathTemplates(paths: readonly string[] | undefined, path: s
     }
     return fine;
   });
+}
+
+function withoutSlashes(path: string): string {
+  let [start, end] = [0, path.length];
+  while (path[start] === '/') start++;
+  while (end > start && path[end - 1] === '/') end--;
+  return path.slice(start, end);
 }
 
 /** Checks the values of a condition by its attribute, https://istio.io/latest/docs/reference/config/security/conditions/. */

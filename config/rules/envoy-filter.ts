@@ -1,9 +1,9 @@
 // Rules of EnvoyFilter.
 import type { DescMessage, Registry } from '@bufbuild/protobuf';
-import { RE2JS } from 're2js';
 import type { EnvoyFilter, EnvoyFilterConfigPatch, EnvoyFilterMatch } from '../kinds/envoy-filter.ts';
 import { checkEnvoyJson, checkTyped } from './envoy-json.ts';
 import { conflict, doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
+import { checkRegex } from './regex.ts';
 import { checkLabelsSelector, checkTargetRef } from './selectors.ts';
 
 /**
@@ -72,13 +72,7 @@ function checkPatch(entry: EnvoyFilterConfigPatch, types: Registry | undefined, 
 
 function checkProxyVersion(match: EnvoyFilterMatch | undefined, path: string): Findings {
   const pattern = match?.proxy?.proxyVersion ?? '';
-  if (pattern === '') return fine;
-  try {
-    RE2JS.compile(pattern);
-    return fine;
-  } catch {
-    return invalid(`${path}.proxy.proxyVersion`, 'invalid regex for proxy version');
-  }
+  return pattern === '' ? fine : checkRegex(pattern, `${path}.proxy.proxyVersion`, 'invalid regex for proxy version');
 }
 
 const classNames: Readonly<Record<MatchKind, string>> = {

@@ -160,24 +160,31 @@ function checkDetection(
 
 /** Checks localities `region/zone/sub-zone`, each part missing or `*` for all: none may lie inside another. */
 function checkOverlap(localities: readonly string[], path: string): Findings {
-  const before: (readonly string[])[] = [];
+  // Every locality before, and everything that one of them lies inside.
+  const taken = new Set<string>();
+  const around = new Set<string>();
   return localities.flatMap((locality) => {
-    const stars = locality.split('*').length - 1;
-    if (stars > 1 || (stars === 1 && !locality.endsWith('*'))) {
-      return invalid(path, `locality ${locality} wildcard '*' number can not exceed 1 and must be in the end`);
-    }
+    const problem = localityProblem(locality);
+    if (problem !== undefined) return invalid(path, problem);
     const parts = locality.split('/');
-    if (parts.length > 3) return invalid(path, `invalid locality ${locality}`);
-    if (locality !== '' && parts.includes('')) {
-      return invalid(path, `locality ${locality} must not contain empty region, zone or subzone`);
-    }
-    const prefix = parts.at(-1) === '*' ? parts.slice(0, -1) : parts;
-    const overlaps = before.some((other) => startsWith(other, prefix) || startsWith(prefix, other));
-    before.push(prefix);
+    const own = parts.at(-1) === '*' ? parts.slice(0, -1) : parts;
+    const enclosing = own.map((_, length) => own.slice(0, length).join('/'));
+    const key = own.join('/');
+    const overlaps = around.has(key) || [...enclosing, key].some((one) => taken.has(one));
+    taken.add(key);
+    for (const one of enclosing) around.add(one);
     return overlaps ? conflict(path, `locality ${locality} overlap with previous specified ones`) : fine;
   });
 }
 
-function startsWith(parts: readonly string[], prefix: readonly string[]): boolean {
-  return prefix.every((part, index) => parts[index] === part);
+function localityProblem(locality: string): string | undefined {
+  const stars = locality.split('*').length - 1;
+  if (stars > 1 || (stars === 1 && !locality.endsWith('*'))) {
+    return `locality ${locality} wildcard '*' number can not exceed 1 and must be in the end`;
+  }
+  const parts = locality.split('/');
+  if (parts.length > 3) return `invalid locality ${locality}`;
+  return locality !== '' && parts.includes('')
+    ? `locality ${locality} must not contain empty region, zone or subzone`
+    : undefined;
 }

@@ -1,7 +1,11 @@
 // URLs in configuration, judged as Go's net/url does: laxer than the WHATWG parser on hosts, stricter on characters.
 
+/** Longest URL that is read, in characters; proxies and servers take less. */
+const longestUrl = 8192;
+
 /** What is wrong with a URL; undefined where it can be used. Relative references are URLs too. */
 export function urlProblem(url: string): string | undefined {
+  if (url.length > longestUrl) return `the URL is longer than ${longestUrl} characters`;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   if (/[\u0000-\u001f\u007f]/.test(url)) return 'the URL has a control character';
   if (/%(?![0-9a-fA-F]{2})/.test(url)) return 'the URL has an invalid escape';
