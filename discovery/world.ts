@@ -2,6 +2,7 @@
 import type { KindName } from '../config/kinds/kinds.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
 import { Graph, type Input } from './graph/graph.ts';
+import { autoPassthroughCollections } from './model/auto-passthrough.ts';
 import { destinationRuleCollections } from './model/destination-rules.ts';
 import { labelMentionCollections } from './model/label-mentions.ts';
 import { mtlsCollections } from './model/mtls.ts';
@@ -16,6 +17,7 @@ export function createGraph(): Graph {
     ...registryCollections,
     ...destinationRuleCollections,
     ...mtlsCollections,
+    ...autoPassthroughCollections,
     virtualServices,
     sidecars,
     ...labelMentionCollections,

@@ -3,6 +3,7 @@ import type { DestinationRule } from '../../config/kinds/destination-rule.ts';
 import { compareAge, compareText, keyOf } from '../../config/object.ts';
 import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
+import { isDiscovered } from './discovered.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf, isWildcard, mostSpecificCovering } from './hostname.ts';
 import { mesh, objects, ruleDomain } from './objects.ts';
@@ -59,7 +60,7 @@ export const rules = collection<DestinationRule, Rule>(
       ...(workloadSelector === undefined ? {} : { selector: workloadSelector.matchLabels ?? {} }),
       object,
     };
-    return rule.host === '' ? new Map() : new Map([[key, rule]]);
+    return rule.host === '' || !read(isDiscovered, namespace) ? new Map() : new Map([[key, rule]]);
   },
 );
 

@@ -19,10 +19,9 @@ export function inlineEndpoints(read: Read, entry: ServiceEntry, port: ServicePo
     trustDomain: read(trustDomain, 'mesh'),
     network: read(defaultNetwork, 'cluster'),
   };
-  return all.map((item, at) => {
-    const { name } = entry.metadata;
-    return inlineEndpoint(entry, item, port, { ...context, workloadName: all.length === 1 ? name : `${name}-${at}` });
-  });
+  return all.map((item, at) =>
+    inlineEndpoint(entry, item, port, { ...context, workloadName: `${entry.metadata.name}-${at}` }),
+  );
 }
 
 interface InlineContext {

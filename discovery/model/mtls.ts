@@ -3,6 +3,7 @@ import type { PeerAuthentication } from '../../config/kinds/peer-authentication.
 import { compareAge } from '../../config/object.ts';
 import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
+import { isDiscovered } from './discovered.ts';
 import { mesh, objects } from './objects.ts';
 import type { Service } from './service.ts';
 import { serviceEndpoints } from './service-endpoints.ts';
@@ -32,7 +33,7 @@ export interface WorkloadMtls {
 const peerAuthentications = collection<PeerAuthentication, PeerAuthentication>(
   'peer-authentications',
   [objects.PeerAuthentication],
-  (_read, key, object) => new Map([[key, object]]),
+  (read, key, object) => (read(isDiscovered, object.metadata.namespace) ? new Map([[key, object]]) : new Map()),
 );
 
 const byNamespace = index('peer-authentications-by-namespace', peerAuthentications, (object) => [

@@ -13,7 +13,6 @@ const byName: ReadonlyMap<string, Protocol> = new Map([
   ['mongo', 'mongo'],
   ['mysql', 'mysql'],
   ['redis', 'redis'],
-  ['hbone', 'hbone'],
   ['udp', 'udp'],
 ]);
 

@@ -5,6 +5,7 @@ import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { keyOf } from '../../config/object.ts';
 import { collection } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
+import { isDiscovered } from './discovered.ts';
 import { defaultExportTo } from './export.ts';
 import { facts, objects } from './objects.ts';
 import type { Service } from './service.ts';
@@ -15,6 +16,7 @@ export const serviceDefinitions = collection<KubernetesService | ServiceEntry, S
   'service-definitions',
   [objects.Service, objects.ServiceEntry],
   (read, _key, object) => {
+    if (!read(isDiscovered, object.metadata.namespace)) return new Map();
     const context = contextOf(read, object.metadata.namespace);
     const defined =
       object.kind === 'Service' ? [ofKubernetesService(object, context)] : ofServiceEntry(object, context);

@@ -22,7 +22,7 @@ export interface TargetsKey {
   readonly ports?: Readonly<Record<string, number>>;
 }
 
-/** Service ports that a workload serves, sorted by service and port, each once. */
+/** Service ports that a workload serves, Kubernetes' services first, sorted by service and port, each once. */
 export const serviceTargetsOf = query<TargetsKey, readonly ServiceTarget[]>('service-targets', (read, key) => {
   const known = key.workload === undefined ? undefined : read(workloads, key.workload);
   const workload = known ?? describedWorkload(key);
@@ -34,7 +34,8 @@ export const serviceTargetsOf = query<TargetsKey, readonly ServiceTarget[]>('ser
     ...targetsByEntries(read, key.namespace, key.addresses),
   ];
   const unique = new Map(all.map((target) => [`${target.service}|${target.port}|${target.targetPort}`, target]));
-  return [...unique.values()].sort(compareTargets);
+  const order = (target: ServiceTarget): number => (read(services, target.service)?.registry === 'Kubernetes' ? 0 : 1);
+  return [...unique.values()].sort((a, b) => order(a) - order(b) || compareTargets(a, b));
 });
 
 function targetsBySelector(read: Read, workload: Workload): readonly ServiceTarget[] {
@@ -46,7 +47,7 @@ function targetsBySelector(read: Read, workload: Workload): readonly ServiceTarg
     .flatMap((key) => {
       const service = read(services, key);
       if (service === undefined || !selects(service.selector, workload.labels)) return [];
-      return tcpPorts(service).flatMap((port) => {
+      return service.ports.flatMap((port) => {
         const targetPort = targetPortOf(port, workload);
         return targetPort === undefined ? [] : [{ service: key, port: port.number, targetPort }];
       });
@@ -62,7 +63,7 @@ function targetsBySlices(read: Read, namespace: string, addresses: readonly stri
       if (slice === undefined || slice.metadata.namespace !== namespace) return [];
       const name = slice.metadata.labels?.['kubernetes.io/service-name'] ?? '';
       return read(servicesByObject, `Service|${namespace}/${name}`).flatMap((service) =>
-        tcpPorts(read(services, service)).flatMap((port) => {
+        portsOf(read(services, service)).flatMap((port) => {
           const found = slice.ports?.find((candidate) => (candidate.name ?? '') === port.name);
           return found?.port === undefined ? [] : [{ service, port: port.number, targetPort: found.port }];
         }),
@@ -78,7 +79,7 @@ function targetsByEntries(read: Read, namespace: string, addresses: readonly str
       const endpoint = entry?.spec.endpoints?.find((item) => item.address === address);
       if (entry === undefined || endpoint === undefined || entry.metadata.namespace !== namespace) return [];
       return read(servicesByObject, `ServiceEntry|${key}`).flatMap((service) =>
-        tcpPorts(read(services, service)).map((port) => {
+        portsOf(read(services, service)).map((port) => {
           const number = typeof port.targetPort === 'number' ? port.targetPort : port.number;
           return { service, port: port.number, targetPort: endpoint.ports?.[port.name] ?? number };
         }),
@@ -87,8 +88,8 @@ function targetsByEntries(read: Read, namespace: string, addresses: readonly str
   );
 }
 
-function tcpPorts(service: Service | undefined): readonly ServicePort[] {
-  return service?.ports.filter((port) => port.protocol !== 'udp') ?? [];
+function portsOf(service: Service | undefined): readonly ServicePort[] {
+  return service?.ports ?? [];
 }
 
 function describedWorkload(key: TargetsKey): Workload {

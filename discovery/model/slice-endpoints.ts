@@ -45,7 +45,7 @@ function endpointsOf(
     const workload = workloadAt(read, slice, item, address);
     // The pod is yet to be seen: without it neither identity nor mTLS is known.
     if (workload === undefined && item.targetRef?.kind === 'Pod') return [];
-    const known = workload === undefined ? unknownWorkload(read, slice, item) : workloadFacts(workload);
+    const known = workload === undefined ? unknownWorkload(read, item) : workloadFacts(workload);
     const { cluster } = read(facts, 'facts');
     return numbers.flatMap((number) =>
       number.port === undefined ? [] : [{ address, port: number.port, portName: port.name, ...known, cluster, health }],
@@ -62,7 +62,7 @@ function workloadAt(read: Read, slice: EndpointSlice, item: SliceEndpoint, addre
   return own === undefined ? undefined : read(workloads, own);
 }
 
-function unknownWorkload(read: Read, slice: EndpointSlice, item: SliceEndpoint) {
+function unknownWorkload(read: Read, item: SliceEndpoint) {
   return {
     labels: {},
     identity: '',
@@ -71,7 +71,7 @@ function unknownWorkload(read: Read, slice: EndpointSlice, item: SliceEndpoint) 
     weight: 0,
     tlsMode: 'disabled' as const,
     nodeName: item.nodeName ?? '',
-    namespace: slice.metadata.namespace,
+    namespace: '',
     workloadName: '',
     ...(item.hostname === undefined ? {} : { hostname: item.hostname }),
   };

@@ -3,6 +3,7 @@ import type { Pod } from '../../config/kinds/pod.ts';
 import type { WorkloadEntry } from '../../config/kinds/workload-entry.ts';
 import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
+import { isDiscovered } from './discovered.ts';
 import { unknownLocality } from './locality.ts';
 import { defaultNetwork } from './network.ts';
 import { nodeLocality } from './node-locality.ts';
@@ -21,7 +22,7 @@ export const workloads = collection<Pod | WorkloadEntry, Workload>(
   'workloads',
   [objects.Pod, objects.WorkloadEntry],
   (read, _key, object) => {
-    const workload = workloadOf(read, object);
+    const workload = read(isDiscovered, object.metadata.namespace) ? workloadOf(read, object) : undefined;
     return workload === undefined ? new Map() : new Map([[workload.key, workload]]);
   },
 );

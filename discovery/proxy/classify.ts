@@ -7,7 +7,7 @@ import { mesh } from '../model/objects.ts';
 import type { ServiceTarget } from '../model/service-target.ts';
 import { serviceTargetsOf } from '../model/service-targets.ts';
 import { hasNodeLocalServices, services } from '../model/services.ts';
-import { sidecarFor } from '../model/sidecar-scope.ts';
+import { sidecarFor, sidecarScope } from '../model/sidecar-scope.ts';
 import type { Workload } from '../model/workload.ts';
 import { workloads, workloadsByAddress } from '../model/workloads.ts';
 import type { Proxy } from './proxy.ts';
@@ -52,7 +52,7 @@ function classify(read: Read, proxy: Proxy): ProxyClass {
     targets,
     settings: proxy.settings,
     ...canonicalOf(read, allLabels),
-    addresses: needsAddresses(read, proxy, targets) ? proxy.ipAddresses : [],
+    addresses: needsAddresses(read, proxy, targets, scope) ? proxy.ipAddresses : [],
   };
 }
 
@@ -114,7 +114,9 @@ function canonicalOf(read: Read, labels: Readonly<Record<string, string>>): Pick
 const meshTraces = query('mesh-traces', (read, _key: 'mesh') => read(mesh, 'mesh').enableTracing !== false);
 
 /** Only proxies that bind their own address, or are endpoints of headless services, are unlike their siblings. */
-function needsAddresses(read: Read, proxy: Proxy, targets: readonly ServiceTarget[]): boolean {
+function needsAddresses(read: Read, proxy: Proxy, targets: readonly ServiceTarget[], scope: string): boolean {
   if (proxy.flavour === 'grpc' || proxy.interception === 'NONE') return true;
+  const { ingress } = read(sidecarScope, { namespace: proxy.namespace, scope });
+  if (ingress.some((listener) => /^(0\.0\.0\.0|\[::\]):/.test(listener.defaultEndpoint ?? ''))) return true;
   return targets.some((target) => read(services, target.service)?.headless ?? false);
 }

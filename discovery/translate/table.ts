@@ -1,6 +1,7 @@
 // Flavour by resource type: who translates what. Complete by type.
 import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
 import { envoyEndpoints } from './envoy/endpoint.ts';
+import { sidecarListeners } from './envoy/sidecar-listeners.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
 import type { FlavourTable, TranslatorTable } from './translator.ts';
 
@@ -15,7 +16,13 @@ const nothing: FlavourTable = {
 
 /** All translators. */
 export const translators: TranslatorTable = {
-  sidecar: { ...nothing, cluster: sidecarClusters, endpoint: envoyEndpoints, route: sidecarRoutes },
+  sidecar: {
+    ...nothing,
+    cluster: sidecarClusters,
+    endpoint: envoyEndpoints,
+    listener: sidecarListeners,
+    route: sidecarRoutes,
+  },
   gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints },
   grpc: nothing,
 };

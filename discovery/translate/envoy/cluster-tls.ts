@@ -44,6 +44,9 @@ export interface ClusterTlsInput {
 
 const none: ClusterTls = Object.freeze({ kind: 'none', autoSni: false, autoSanValidation: false });
 
+/** Settings that cannot be met here, such as a gateway's credential at a sidecar: connections stay plain. */
+const unusable: ClusterTls = Object.freeze({ kind: 'user', autoSni: false, autoSanValidation: false });
+
 /** Chooses TLS: a rule's settings win, else the mesh's automatic mTLS applies to services within it. */
 export function tlsOf(read: Read, input: ClusterTlsInput): ClusterTls {
   const settings = input.policy.tls;
@@ -56,8 +59,11 @@ export function tlsOf(read: Read, input: ClusterTlsInput): ClusterTls {
       if (files !== undefined) return userTlsOf(read, files, input);
       const own = settings.subjectAltNames ?? [];
       const names = own.length > 0 ? own : read(serverNames, input.service.key);
-      const socket = istioMutualTls(settings.sni || sniOfKey(input), names, contextOf(input, []));
-      return { kind: 'istio', socket, autoSni: false, autoSanValidation: false };
+      // A forward proxy's server is whatever host the request names.
+      const automatic = input.service.resolution === 'dynamic-dns' && !settings.sni;
+      const sni = settings.sni || (automatic ? '' : sniOfKey(input));
+      const socket = istioMutualTls(sni, names, contextOf(input, []));
+      return { kind: 'istio', socket, autoSni: automatic, autoSanValidation: automatic && own.length === 0 };
     }
     default:
       return userTlsOf(read, withFiles(settings, input) ?? settings, input);
@@ -98,9 +104,10 @@ function automaticTls(read: Read, input: ClusterTlsInput): ClusterTls {
 }
 
 function userTlsOf(read: Read, settings: ClientTlsSettings, input: ClusterTlsInput): ClusterTls {
-  const names = input.service.registry === 'External' ? read(serverNames, input.service.key) : [];
-  const socket = userTls(settings, contextOf(input, names));
-  if (socket === undefined) return none;
+  const context = contextOf(input, input.service.registry === 'External' ? read(serverNames, input.service.key) : []);
+  if (settings.credentialName && !context.credentials) return unusable;
+  const socket = userTls(settings, context);
+  if (socket === undefined) return unusable;
   const autoSni = !settings.sni;
   const verified = !(settings.insecureSkipVerify ?? false);
   const autoSanValidation = autoSni && verified && (settings.subjectAltNames ?? []).length === 0;

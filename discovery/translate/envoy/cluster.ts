@@ -7,7 +7,7 @@ import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
 import { type EndpointClient, viewOf } from './endpoint-view.ts';
 import { inboundClusterResource, inboundEntries } from './inbound-clusters.ts';
 import { outboundClusterResource } from './outbound-cluster.ts';
-import { type ClusterEntry, type OutboundClient, outboundEntries } from './outbound-entries.ts';
+import { type ClusterEntry, type OutboundClient, outboundEntries, sniRoutedEntries } from './outbound-entries.ts';
 import { staticCluster } from './static-clusters.ts';
 
 const outboundFacets = [
@@ -41,12 +41,16 @@ export const sidecarClusters = defineTranslator('sidecar-cluster', {
   },
 });
 
-/** Clusters of gateways. They have no original destinations, hence nothing to pass through to. */
+/**
+ * Clusters of gateways. They have no original destinations, hence nothing to pass through to. Those that route by
+ * server name have a second cluster for each service.
+ */
 export const gatewayClusters = defineTranslator('gateway-cluster', {
   type: 'cluster',
   facets: outboundFacets,
   list: (read, client) => {
     const directory = outboundDirectory(read, client);
+    for (const entry of sniRoutedEntries(read, client)) directory.set(entry.name, clusterRef(read, entry, client));
     directory.set(blackHoleCluster, fixedRef(blackHoleCluster, client));
     return directory;
   },

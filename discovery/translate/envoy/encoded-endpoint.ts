@@ -6,8 +6,6 @@ import { query, type Read } from '../../graph/graph.ts';
 import type { Endpoint, Health } from '../../model/endpoint.ts';
 import { mtlsModeOf, namespaceMtls } from '../../model/mtls.ts';
 import { serviceEndpoints } from '../../model/service-endpoints.ts';
-import { type MergedRule, mergedRule, overlay } from '../../model/traffic-policy.ts';
-import { selects } from '../../model/workload.ts';
 
 /** An endpoint with its frame. */
 export interface EncodedEndpoint {
@@ -19,21 +17,23 @@ export interface EncodedEndpoint {
   readonly frame: Uint8Array;
 }
 
-/** All endpoints of a port, under the rules that may forbid them mTLS. */
+/** TLS that a rule asks for: none of its own, Istio's, or anything else, under which nobody speaks mTLS. */
+export type RuledTls = 'unruled' | 'istio' | 'other';
+
+/** All endpoints of a port, under the TLS that a rule may impose on them. */
 export const encodedEndpoints = query<
-  { readonly service: string; readonly port: number; readonly rule: string },
+  { readonly service: string; readonly port: number; readonly tls: RuledTls },
   readonly EncodedEndpoint[]
 >(
   'encoded-endpoints',
-  (read, { service, port, rule }) => {
-    const merged = rule === '' ? undefined : read(mergedRule, rule);
+  (read, { service, port, tls }) => {
     return read(serviceEndpoints, { service, port }).map((endpoint) => {
-      const mtls = takesMtls(read, endpoint, merged, port);
+      const mtls = takesMtls(read, endpoint, tls);
       const weight = endpoint.weight > 0 ? endpoint.weight : 1;
       return { endpoint, mtls, weight, frame: encode(endpoint, mtls, weight) };
     });
   },
-  { idOf: ({ service, port, rule }) => `${service}|${port}|${rule}` },
+  { idOf: ({ service, port, tls }) => `${service}|${port}|${tls}` },
 );
 
 /** The frame of an endpoint with a weight that may differ from its own. */
@@ -46,8 +46,7 @@ export function weighted(member: { readonly encoded: EncodedEndpoint; readonly w
 export function encode(endpoint: Endpoint, mtls: boolean, weight: number): Uint8Array {
   const filterMetadata: Record<string, JsonObject> = {};
   if (mtls) filterMetadata['envoy.transport_socket_match'] = { tlsMode: 'istio' };
-  const workload = workloadText(endpoint);
-  if (workload !== '') filterMetadata['istio'] = { workload };
+  filterMetadata['istio'] = { workload: workloadText(endpoint) };
   const message = create(LbEndpointSchema, {
     hostIdentifier: { case: 'endpoint', value: { address: addressOf(endpoint) } },
     healthStatus: healthStatuses[endpoint.health],
@@ -78,7 +77,6 @@ function addressOf({ address, port }: Endpoint) {
 
 /** `name;namespace;canonical name;canonical revision;cluster`, which istio.stats reads. */
 function workloadText({ workloadName, namespace, labels, cluster }: Endpoint): string {
-  if (workloadName === '') return '';
   const name =
     labels['service.istio.io/canonical-name'] ?? labels['app.kubernetes.io/name'] ?? labels['app'] ?? workloadName;
   const revision =
@@ -93,18 +91,8 @@ function workloadText({ workloadName, namespace, labels, cluster }: Endpoint): s
  * Whether clients may speak Istio mTLS to an endpoint: a rule's TLS mode decides where there is one, else what the
  * workload can do and what its policy accepts. Decided for each endpoint, since some may lack a sidecar.
  */
-function takesMtls(read: Read, endpoint: Endpoint, rule: MergedRule | undefined, port: number): boolean {
+function takesMtls(read: Read, endpoint: Endpoint, tls: RuledTls): boolean {
   if (endpoint.tlsMode !== 'istio') return false;
-  const mode = rule === undefined ? undefined : ruledMode(endpoint, rule, port);
-  if (mode !== undefined) return mode === 'ISTIO_MUTUAL';
+  if (tls !== 'unruled') return tls === 'istio';
   return mtlsModeOf(read(namespaceMtls, endpoint.namespace), endpoint.labels, endpoint.port) !== 'DISABLE';
-}
-
-function ruledMode(endpoint: Endpoint, rule: MergedRule, port: number): string | undefined {
-  for (const subset of rule.subsets) {
-    if (!selects(subset.labels, endpoint.labels)) continue;
-    const mode = overlay({}, subset.trafficPolicy, port).tls?.mode;
-    if (mode !== undefined) return mode;
-  }
-  return overlay({}, rule.trafficPolicy, port).tls?.mode;
 }

@@ -9,6 +9,7 @@ import type { Service } from '../../model/service.ts';
 import { services } from '../../model/services.ts';
 import { trafficPolicyOf } from '../../model/traffic-policy.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
+import type { RuledTls } from './encoded-endpoint.ts';
 
 /** The client's place, cut down to what a service's settings look at. Absent parts do not matter. */
 export interface EndpointView {
@@ -30,6 +31,8 @@ export interface EndpointPolicy {
   readonly nodeLocal: boolean;
   /** Endpoints known to be unhealthy are left out instead of being marked. */
   readonly healthyOnly: boolean;
+  /** TLS that the rules ask for. */
+  readonly tls: RuledTls;
 }
 
 /** Which port and subset under which rules. */
@@ -56,6 +59,7 @@ export const endpointPolicy = query<EndpointPolicyKey, EndpointPolicy>(
       failover: always || policy.outlierDetection !== undefined,
       nodeLocal: service?.nodeLocal ?? false,
       healthyOnly: (policy.outlierDetection?.minHealthPercent ?? 0) > 0,
+      tls: policy.tls === undefined ? 'unruled' : policy.tls.mode === 'ISTIO_MUTUAL' ? 'istio' : 'other',
     };
   },
   { idOf: ({ service, port, subset, rule }) => `${service}|${port}|${subset}|${rule}` },

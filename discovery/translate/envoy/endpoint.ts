@@ -3,7 +3,7 @@ import type { Read } from '../../graph/graph.ts';
 import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
 import { type EndpointClient, viewOf } from './endpoint-view.ts';
 import { emptyAssignment, loadAssignment } from './load-assignment.ts';
-import { type ClusterEntry, type OutboundClient, outboundEntries } from './outbound-entries.ts';
+import { type ClusterEntry, type OutboundClient, outboundEntries, sniRoutedEntries } from './outbound-entries.ts';
 
 /** Endpoints for proxies of every flavour that is an Envoy. */
 export const envoyEndpoints = defineTranslator('endpoint', {
@@ -22,7 +22,8 @@ export const envoyEndpoints = defineTranslator('endpoint', {
     'nodeName',
   ],
   list: (read, client) => {
-    const entries = outboundEntries(read, client).filter((entry) => entry.endpoints === 'eds');
+    const all = [...outboundEntries(read, client), ...sniRoutedEntries(read, client)];
+    const entries = all.filter((entry) => entry.endpoints === 'eds');
     return new Map(entries.map((entry) => [entry.name, assignmentRef(read, entry, client)]));
   },
   find: (read, client, name) => findAssignment(read, client, name),

@@ -177,8 +177,11 @@ function applyDestination(cluster: Cluster, key: InboundClusterKey): void {
     cluster.clusterDiscoveryType = { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST };
     cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
     cluster.cleanupInterval = seconds(never);
-    cluster.upstreamBindConfig = loopbackBind(key.ipFamily);
+    cluster.upstreamBindConfig = loopbackBind(key.ipFamily === 'dual' ? 'v4' : key.ipFamily);
     return;
+  }
+  if (!/^(127\.0\.0\.1|\[::1\]):/.test(key.endpoint)) {
+    cluster.upstreamBindConfig = loopbackBind(key.ipFamily === 'dual' ? 'v4' : key.ipFamily);
   }
   cluster.clusterDiscoveryType = { case: 'type', value: Cluster_DiscoveryType.STATIC };
   cluster.loadAssignment = create(ClusterLoadAssignmentSchema, {

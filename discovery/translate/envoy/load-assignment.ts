@@ -41,7 +41,8 @@ export const emptyAssignment = resourceQuery<string>(
 export function assignmentBytes(read: Read, key: AssignmentKey): Uint8Array {
   const policy = read(endpointPolicy, key);
   const chosen = chosenEndpoints(read, key, policy);
-  const groups = rankedGroups(localityGroups(acrossNetworks(read, chosen, key.view)), policy, key.view);
+  const members = acrossNetworks(read, chosen, key.view, key.name.startsWith('outbound_.'));
+  const groups = rankedGroups(localityGroups(members), policy, key.view);
   return joinBytes([headerOf(key.name), ...groups.map((group) => encodeField(2, groupBytes(group)))]);
 }
 
@@ -56,7 +57,7 @@ function chosenEndpoints(read: Read, key: AssignmentKey, policy: EndpointPolicy)
   const { service, port, rule, view } = key;
   const labels = subsetLabels(read, rule, key.subset);
   if (labels === undefined) return [];
-  return read(encodedEndpoints, { service, port, rule }).filter(({ endpoint }) => {
+  return read(encodedEndpoints, { service, port, tls: policy.tls }).filter(({ endpoint }) => {
     if (policy.nodeLocal && endpoint.nodeName !== view.nodeName) return false;
     if (policy.healthyOnly && endpoint.health === 'unhealthy') return false;
     return selects(labels, endpoint.labels);

@@ -2,7 +2,6 @@
 import { compareText } from '../../../config/object.ts';
 import type { Read } from '../../graph/graph.ts';
 import type { Endpoint } from '../../model/endpoint.ts';
-import { unknownLocality } from '../../model/locality.ts';
 import { gatewaysOfNetwork, type NetworkGateway, networkGateways } from '../../model/network-gateways.ts';
 import { type EncodedEndpoint, encode } from './encoded-endpoint.ts';
 import type { EndpointView } from './endpoint-view.ts';
@@ -10,15 +9,19 @@ import type { Member } from './locality-groups.ts';
 
 /**
  * Replaces what is in other networks by those networks' gateways, with the weights of what is behind them. Only
- * endpoints with mTLS can be reached so: gateways route by the server name of the handshake.
+ * endpoints with mTLS can be reached so: gateways route by the server name of the handshake. `mtlsOnly` demands it of
+ * all, as clusters do that are themselves routed by server name.
  */
 export function acrossNetworks(
   read: Read,
   endpoints: readonly EncodedEndpoint[],
   view: EndpointView,
+  mtlsOnly: boolean,
 ): readonly Member[] {
   const seen = view.networkView;
-  const visible = seen === undefined ? endpoints : endpoints.filter((e) => seen.includes(e.endpoint.network));
+  const visible = endpoints.filter(
+    (e) => (seen === undefined || seen.includes(e.endpoint.network)) && (e.mtls || !mtlsOnly),
+  );
   const scale = view.network === undefined ? 1 : weightScale(read(networkGateways, 'all'));
   const members: Member[] = [];
   const remote = new Map<string, { readonly gateway: NetworkGateway; weight: number; like: EncodedEndpoint }>();
@@ -26,7 +29,7 @@ export function acrossNetworks(
     const { network, address } = encoded.endpoint;
     const gateways = view.network === undefined ? [] : read(gatewaysOfNetwork, network);
     const weight = encoded.weight * scale;
-    if (network === '' || network === view.network || view.network === '' || gateways.length === 0) {
+    if (network === '' || network === view.network || gateways.length === 0) {
       if (address !== '') members.push({ encoded, weight });
     } else if (encoded.mtls) {
       for (const gateway of gateways) {
@@ -54,7 +57,7 @@ function gatewayMember(entry: { readonly gateway: NetworkGateway; weight: number
     portName: like.endpoint.portName,
     labels: {},
     identity: '',
-    locality: like.endpoint.locality ?? unknownLocality,
+    locality: like.endpoint.locality,
     network: gateway.network,
     cluster: like.endpoint.cluster,
     weight,

@@ -1,5 +1,6 @@
 // Which outbound clusters a client has, and where each one's endpoints come from: one list for clusters and endpoints.
 import { query, type Read } from '../../graph/graph.ts';
+import { passesThrough } from '../../model/auto-passthrough.ts';
 import { appliedRule, selectorLabels } from '../../model/destination-rules.ts';
 import { isHttp } from '../../model/protocol.ts';
 import { scopeServices, serviceNamespaces } from '../../model/scope-services.ts';
@@ -47,6 +48,13 @@ export function outboundEntries(read: Read, client: OutboundClient, sniRouted = 
     }
   }
   return [...found.values()];
+}
+
+/** Clusters that a gateway with AUTO_PASSTHROUGH servers routes to by server name; none for other clients. */
+export function sniRoutedEntries(read: Read, client: OutboundClient): readonly ClusterEntry[] {
+  const { flavour, namespace, labels } = client;
+  if (flavour !== 'gateway' || !passesThrough(read, namespace, labels)) return [];
+  return outboundEntries(read, client, true);
 }
 
 interface NamespaceKey {

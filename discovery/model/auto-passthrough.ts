@@ -1,0 +1,28 @@
+// Gateways that route TLS by server name to every service of the mesh, as those between networks do.
+import type { Gateway } from '../../config/kinds/gateway.ts';
+import { collection, index } from '../graph/collect.ts';
+import type { Read } from '../graph/graph.ts';
+import { objects } from './objects.ts';
+import { selects } from './workload.ts';
+
+const passthroughGateways = collection<Gateway, Gateway>(
+  'auto-passthrough-gateways',
+  [objects.Gateway],
+  (_read, key, gateway) =>
+    gateway.spec?.servers?.some((server) => server?.tls?.mode === 'AUTO_PASSTHROUGH')
+      ? new Map([[key, gateway]])
+      : new Map(),
+);
+
+const allPassthroughGateways = index('auto-passthrough-gateways-all', passthroughGateways, () => ['all']);
+
+/** Collections of this file, for the graph. */
+export const autoPassthroughCollections = [passthroughGateways];
+
+/** Whether some gateway with an AUTO_PASSTHROUGH server selects a workload. */
+export function passesThrough(read: Read, _namespace: string, labels: Readonly<Record<string, string>>): boolean {
+  return read(allPassthroughGateways, 'all').some((key) => {
+    const selector = read(passthroughGateways, key)?.spec?.selector;
+    return selector !== undefined && selects(selector, labels);
+  });
+}
