@@ -1,6 +1,5 @@
 // Reads single objects from a Kubernetes API server, for commands that look once and do not watch.
-import { request as httpRequest } from 'node:http';
-import { request as httpsRequest, type RequestOptions } from 'node:https';
+import { type ClusterChoice, messageOf, openKubeRequests } from './kube-request.ts';
 
 /** What commands ask of a cluster. Absent objects are undefined; everything else that goes wrong throws. */
 export interface ClusterReader {
@@ -14,33 +13,17 @@ export interface ClusterReader {
   mutatingWebhooks(): Promise<readonly unknown[]>;
 }
 
-/** Which cluster: the usual places (KUBECONFIG, ~/.kube/config, the pod's service account) unless given. */
-export interface ClusterChoice {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-}
-
-/** Bytes of one answer, and milliseconds for one question. */
-const limits = { bytes: 32 * 1024 * 1024, timeout: 15_000 } as const;
-
 type Get = (path: string) => Promise<unknown>;
 
 /** Opens a cluster. Throws where no configuration is found; the cluster itself is asked later. */
 export async function openClusterReader(choice: ClusterChoice): Promise<ClusterReader> {
-  const { KubeConfig } = await import('@kubernetes/client-node');
-  const config = new KubeConfig();
-  if (choice.kubeconfig === undefined) config.loadFromDefault();
-  else config.loadFromFile(choice.kubeconfig);
-  if (choice.context !== undefined) config.setCurrentContext(choice.context);
-  const server = config.getCurrentCluster()?.server;
-  if (server === undefined) throw new Error('the kubeconfig names no cluster');
-  const get: Get = async (path) => {
-    const url = new URL(`${server.replace(/\/$/, '')}${path}`);
-    const options: RequestOptions = { headers: { accept: 'application/json' } };
-    await config.applyToHTTPSOptions(options);
-    return getJson(url, options);
-  };
-  return readerOf(get);
+  const requests = await openKubeRequests(choice);
+  return readerOf(async (path) => {
+    const { status, body } = await requests.send('GET', path);
+    if (status === 404) return undefined;
+    if (status === 200) return body;
+    throw new Error(`${path}: ${status} ${messageOf(body)}`);
+  });
 }
 
 function readerOf(get: Get): ClusterReader {
@@ -68,37 +51,6 @@ function readerOf(get: Get): ClusterReader {
     mutatingWebhooks: async () =>
       itemsOf(await get('/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations')),
   };
-}
-
-/** The JSON at an address; undefined for 404. Rejects for every other refusal, with the server's message. */
-function getJson(url: URL, options: RequestOptions): Promise<unknown> {
-  const request = url.protocol === 'http:' ? httpRequest : httpsRequest;
-  return new Promise((resolve, reject) => {
-    const call = request(url, { ...options, method: 'GET', timeout: limits.timeout }, (response) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      response.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > limits.bytes) call.destroy(new Error(`the answer of ${url.pathname} is too large`));
-        chunks.push(chunk);
-      });
-      response.on('error', reject);
-      response.on('end', () => {
-        const status = response.statusCode ?? 0;
-        if (status === 404) return resolve(undefined);
-        try {
-          const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
-          if (status === 200) return resolve(body);
-          reject(new Error(`${url.pathname}: ${status} ${String(member(body, 'message') ?? '')}`));
-        } catch {
-          reject(new Error(`${url.pathname}: ${status}, and the answer is not JSON`));
-        }
-      });
-    });
-    call.on('timeout', () => call.destroy(new Error(`${url.host} did not answer in ${limits.timeout} ms`)));
-    call.on('error', reject);
-    call.end();
-  });
 }
 
 function member(value: unknown, ...path: readonly string[]): unknown {

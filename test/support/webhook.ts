@@ -1,6 +1,7 @@
 // Settings and pods for tests of the webhooks.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { policyOf } from '../../webhook/config-map.ts';
@@ -60,7 +61,7 @@ export function testPod(annotations: Record<string, string> = {}, labels: Record
   };
 }
 
-/** A self-signed certificate for a name, made by openssl. */
+/** A self-signed certificate for names and addresses, made by openssl. */
 export function selfSigned(...names: readonly string[]): ServerCertificate {
   const dir = mkdtempSync(join(tmpdir(), 'webhook-'));
   try {
@@ -68,7 +69,7 @@ export function selfSigned(...names: readonly string[]): ServerCertificate {
       '-subj',
       `/CN=${names[0]}`,
       '-addext',
-      `subjectAltName=${names.map((name) => `DNS:${name}`).join(',')}`,
+      `subjectAltName=${names.map((name) => (isIP(name) === 0 ? `DNS:${name}` : `IP:${name}`)).join(',')}`,
     ];
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'k', '-out', 'c'];
     execFileSync('openssl', ['req', '-x509', '-days', '2', ...key, ...subject], { cwd: dir, stdio: 'ignore' });
