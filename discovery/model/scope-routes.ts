@@ -11,6 +11,7 @@ import {
   routesByGateway,
   routesByGatewayAndNamespace,
   routesByHost,
+  streamRoutesByHost,
   type VirtualRoutes,
   virtualServices,
 } from './route.ts';
@@ -61,6 +62,16 @@ export const routesOfService = query<ScopeListenerKey & { readonly hostname: str
       return inOrder(read, client.namespace, [...new Set(found.flatMap(({ keys }) => keys))]);
     }
     return isWildcard(best.host) && best.host !== hostname ? best.keys.slice(0, 1) : best.keys;
+  },
+  { idOf: (key) => `${idOfListener(key)}|${key.hostname}` },
+);
+
+/** Keys of the VirtualServices with TLS or TCP routes that match a service's host, in order. */
+export const streamRoutesOfService = query<ScopeListenerKey & { readonly hostname: string }, readonly string[]>(
+  'stream-routes-of-service',
+  (read, { hostname, ...client }) => {
+    const keys = coveringHosts(hostname).flatMap((host) => read(streamRoutesByHost, `${meshGateway}|${host}`));
+    return admitted(read, client, [...new Set(keys)]);
   },
   { idOf: (key) => `${idOfListener(key)}|${key.hostname}` },
 );

@@ -78,18 +78,14 @@ function applyHttp(manager: HttpConnectionManager, settings: ConnectionSettings)
 }
 
 function applyHttp2(manager: HttpConnectionManager, settings: ConnectionSettings): void {
-  const {
-    httpMaxConcurrentStreams: maxConcurrentStreams,
-    http2InitialStreamWindowSize: initialStreamWindowSize,
-    http2InitialConnectionWindowSize: initialConnectionWindowSize,
-  } = settings;
-  const limits = { maxConcurrentStreams, initialStreamWindowSize, initialConnectionWindowSize };
-  const set = Object.entries(limits).filter(([, value]) => value !== undefined && value > 0);
-  if (set.length === 0) return;
-  manager.http2ProtocolOptions = create(Http2ProtocolOptionsSchema, {
-    ...manager.http2ProtocolOptions,
-    ...(Object.fromEntries(set) as { maxConcurrentStreams?: number }),
-  });
+  const { httpMaxConcurrentStreams: streams = 0 } = settings;
+  const { http2InitialStreamWindowSize: streamWindow = 0, http2InitialConnectionWindowSize: window = 0 } = settings;
+  if (streams <= 0 && streamWindow <= 0 && window <= 0) return;
+  const options = manager.http2ProtocolOptions ?? create(Http2ProtocolOptionsSchema);
+  if (streams > 0) options.maxConcurrentStreams = streams;
+  if (streamWindow > 0) options.initialStreamWindowSize = streamWindow;
+  if (window > 0) options.initialConnectionWindowSize = window;
+  manager.http2ProtocolOptions = options;
 }
 
 const escapedActions: Readonly<Record<string, Escaped>> = {

@@ -156,7 +156,6 @@ function setHeaders(manager: HttpConnectionManager, context: HttpFilterContext, 
     manager.serverName = headers.serverName;
   }
   manager.appendXForwardedPort = headers.forwardedPort;
-  manager.appendXForwardedHost = headers.forwardedHost;
   const forward = headers.forwardedClientCert ?? (gateway ? 'SANITIZE_SET' : 'APPEND_FORWARD');
   manager.forwardClientCertDetails = forwarding[forward] ?? Forward.SANITIZE;
   if (forward !== 'APPEND_FORWARD' && forward !== 'SANITIZE_SET') return;

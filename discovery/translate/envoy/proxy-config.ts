@@ -19,7 +19,6 @@ export interface ProxyHeaders {
   readonly requestId: boolean;
   readonly debugHeaders: boolean;
   readonly preserveCase: boolean;
-  readonly forwardedHost: boolean;
   readonly forwardedPort: boolean;
   /** Value of the header `server`; undefined leaves the application's. */
   readonly serverName: string | undefined;
@@ -39,7 +38,6 @@ export const proxyHeaders = query('proxy-headers', (read, sent: string): ProxyHe
     requestId: headers.requestId?.disabled !== true,
     debugHeaders: headers.envoyDebugHeaders?.disabled !== true,
     preserveCase: headers.preserveHttp1HeaderCase === true,
-    forwardedHost: headers.xForwardedHost?.enabled === true,
     forwardedPort: headers.xForwardedPort?.enabled === true,
     serverName: server?.disabled === true ? undefined : server?.value || 'istio-envoy',
     forwardedClientCert: forwardedClientCert === 'UNDEFINED' ? undefined : forwardedClientCert,

@@ -16,18 +16,19 @@ import { packed } from '../wire.ts';
 /** Plain-text protocols that the HTTP inspector recognises, by the names it gives them. */
 export const plainHttp: readonly string[] = ['http/1.1', 'h2c'];
 
-/** Reads SNI and ALPN of TLS. `exceptPorts` are destination ports on which it does not run. */
-export function tlsInspector(exceptPorts: readonly number[] = []): ListenerFilter {
-  return listenerFilter(
-    'envoy.filters.listener.tls_inspector',
-    packed(TlsInspectorSchema, { initialReadBufferSize: 512 }),
-    exceptPorts,
-  );
+/** Destination ports on which an inspector runs: all except some, or only some. */
+export type InspectedPorts = { readonly except: readonly number[] } | { readonly only: readonly number[] };
+
+/** Reads SNI and ALPN of TLS. */
+export function tlsInspector(ports: InspectedPorts = { except: [] }): ListenerFilter {
+  const config = packed(TlsInspectorSchema, { initialReadBufferSize: 512 });
+  return listenerFilter('envoy.filters.listener.tls_inspector', config, disabledOn(ports));
 }
 
-/** Recognises HTTP in plain text. `exceptPorts` are destination ports on which it does not run. */
-export function httpInspector(exceptPorts: readonly number[] = []): ListenerFilter {
-  return listenerFilter('envoy.filters.listener.http_inspector', packed(HttpInspectorSchema, {}), exceptPorts);
+/** Recognises HTTP in plain text. `except` are destination ports on which it does not run. */
+export function httpInspector(except: readonly number[] = []): ListenerFilter {
+  const config = packed(HttpInspectorSchema, {});
+  return listenerFilter('envoy.filters.listener.http_inspector', config, disabledOn({ except }));
 }
 
 /** Finds where a redirected connection was going. */
@@ -40,16 +41,24 @@ export function originalSource(): ListenerFilter {
   return listenerFilter('envoy.filters.listener.original_src', packed(OriginalSrcSchema, { mark: 1337 }));
 }
 
-function listenerFilter(name: string, typedConfig: Any, exceptPorts: readonly number[] = []): ListenerFilter {
-  const ports = [...exceptPorts].sort((a, b) => a - b).map(portPredicate);
-  const [first] = ports;
-  const filter = create(ListenerFilterSchema, { name, configType: { case: 'typedConfig', value: typedConfig } });
-  if (first === undefined) return filter;
-  filter.filterDisabled =
-    ports.length === 1
-      ? first
-      : create(ListenerFilterChainMatchPredicateSchema, { rule: { case: 'orMatch', value: { rules: ports } } });
-  return filter;
+function listenerFilter(name: string, typedConfig: Any, disabled?: ListenerFilterChainMatchPredicate): ListenerFilter {
+  return create(ListenerFilterSchema, {
+    name,
+    configType: { case: 'typedConfig', value: typedConfig },
+    ...(disabled === undefined ? {} : { filterDisabled: disabled }),
+  });
+}
+
+function disabledOn(ports: InspectedPorts): ListenerFilterChainMatchPredicate | undefined {
+  if ('except' in ports) return ports.except.length === 0 ? undefined : anyOf(ports.except);
+  return create(ListenerFilterChainMatchPredicateSchema, { rule: { case: 'notMatch', value: anyOf(ports.only) } });
+}
+
+function anyOf(ports: readonly number[]): ListenerFilterChainMatchPredicate {
+  const rules = [...ports].sort((a, b) => a - b).map(portPredicate);
+  const [first] = rules;
+  if (rules.length === 1 && first !== undefined) return first;
+  return create(ListenerFilterChainMatchPredicateSchema, { rule: { case: 'orMatch', value: { rules } } });
 }
 
 function portPredicate(port: number): ListenerFilterChainMatchPredicate {

@@ -3,6 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import {
   type Route,
   RouteSchema,
+  type VirtualHost,
   VirtualHostSchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
 import type { OutboundPolicy } from '../../../model/sidecar-scope.ts';
@@ -19,16 +20,20 @@ export function catchAllName({ mode }: OutboundPolicy): CatchAllName {
   return mode === 'ALLOW_ANY_DYNAMIC_DNS' ? 'allow_any_dynamic_dns' : 'block_all';
 }
 
-/** The catch-all as field `virtual_hosts` of a route configuration. */
-export function catchAllFrame(policy: OutboundPolicy, attemptCount: boolean): Uint8Array {
+/** The catch-all virtual host. */
+export function catchAllHost(policy: OutboundPolicy, attemptCount: boolean): VirtualHost {
   const name = catchAllName(policy);
-  const host = create(VirtualHostSchema, {
+  return create(VirtualHostSchema, {
     name,
     domains: ['*'],
     routes: [routeOf(name, policy)],
     includeRequestAttemptCount: attemptCount,
   });
-  return encodeField(2, toBinary(VirtualHostSchema, host));
+}
+
+/** The catch-all as field `virtual_hosts` of a route configuration. */
+export function catchAllFrame(policy: OutboundPolicy, attemptCount: boolean): Uint8Array {
+  return encodeField(2, toBinary(VirtualHostSchema, catchAllHost(policy, attemptCount)));
 }
 
 /** The cluster of traffic to unknown destinations. */

@@ -1,5 +1,6 @@
 // The services with an HTTP port behind an egress listener, namespace by namespace, and the rules that speak for each.
 import { query } from '../../../graph/graph.ts';
+import { isHttp } from '../../../model/protocol.ts';
 import { routesOfService, type ScopeListenerKey, scopeRoutesNaming } from '../../../model/scope-routes.ts';
 import { scopeServices } from '../../../model/scope-services.ts';
 import type { Protocol } from '../../../model/service.ts';
@@ -51,11 +52,6 @@ export const portServices = query<PortServicesKey, readonly PortService[]>(
 /** Whether a port is served as HTTP, or may turn out to be when sniffed. */
 export function mayBeHttp(protocol: Protocol): boolean {
   return isHttp(protocol) || isSniffed(protocol);
-}
-
-/** Whether a port is known to be HTTP in one of its forms. */
-export function isHttp(protocol: Protocol): boolean {
-  return protocol === 'http' || protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web';
 }
 
 /** Whether a port's protocol is unknown until bytes arrive. */

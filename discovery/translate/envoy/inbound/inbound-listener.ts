@@ -1,0 +1,202 @@
+// Inbound listeners: virtualInbound, to which all redirected connections come, and sockets of their own without capture.
+import { create, toBinary } from '@bufbuild/protobuf';
+import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import {
+  type Filter,
+  type FilterChain,
+  FilterChainSchema,
+  type ListenerFilter,
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
+import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
+import type { Read } from '../../../graph/graph.ts';
+import { encodeResource } from '../../../resource.ts';
+import { typeUrls } from '../../../xds-types.ts';
+import { blackHoleCluster, inboundPassthroughCluster } from '../../names.ts';
+import { resourceQuery } from '../../translator.ts';
+import { mutualTls } from '../downstream-tls.ts';
+import { accessLogSettings, accessLogs, listenerLogs } from '../filters/access-log.ts';
+import type { FilterClient } from '../filters/context.ts';
+import {
+  httpInspector,
+  originalDestination,
+  originalSource,
+  plainHttp,
+  tlsInspector,
+} from '../filters/listener-filters.ts';
+import { plainTarget, tcpFilters, tcpPeerMetadata } from '../filters/tcp-proxy.ts';
+import { httpConnectionFilter } from '../http-connection-manager.ts';
+import { detectionTimeout, listenerAddresses, perSocketEvent } from '../listener-parts.ts';
+import { configMetadata } from '../metadata.ts';
+import { type ChainMatch, chainMatches } from './chain-matches.ts';
+import type { InboundPort } from './inbound-ports.ts';
+import { inboundRetries, inboundRoutes } from './inbound-route.ts';
+
+/** An inbound listener, by all that its bytes depend on. */
+export interface InboundListenerKey {
+  readonly name: string;
+  readonly binds: readonly string[];
+  readonly port: number;
+  readonly ports: readonly InboundPort[];
+  /** Present for virtualInbound: what it does with ports that are not listed. */
+  readonly others?: readonly { readonly port: number; readonly mode: InboundPort['mode'] }[];
+  readonly transparent: boolean;
+  readonly exactBalance: boolean;
+  readonly agentSds: boolean;
+  readonly client: FilterClient;
+  /** Milliseconds, where the proxy asks for it. */
+  readonly idleTimeoutMs?: number;
+}
+
+/** Name of the listener of redirected connections, and of its chains for unlisted ports. */
+export const virtualInbound = 'virtualInbound';
+
+/** Cells of inbound listeners. */
+export const inboundListener = resourceQuery<InboundListenerKey>(
+  'inbound-listener',
+  (key) => JSON.stringify(key),
+  (read, key) => encodeResource(typeUrls.listener, key.name, toBinary(ListenerSchema, buildListener(read, key))),
+);
+
+function buildListener(read: Read, key: InboundListenerKey): Listener {
+  const chains = [
+    ...(key.others === undefined
+      ? []
+      : [blackHoleChain(key), ...key.others.flatMap(({ port, mode }) => passthroughChains(read, key, port, mode))]),
+    ...key.ports.flatMap((port) => portChains(read, key, port)),
+  ];
+  return create(ListenerSchema, {
+    name: key.name,
+    ...listenerAddresses(key.binds, key.port),
+    trafficDirection: TrafficDirection.INBOUND,
+    filterChains: chains,
+    listenerFilters: listenerFilters(key, chains),
+    listenerFiltersTimeout: detectionTimeout(read),
+    continueOnListenerFiltersTimeout: true,
+    accessLog: listenerLogs(read(accessLogSettings, 'mesh')),
+    ...perSocketEvent(read),
+    ...(key.transparent ? { transparent: true } : {}),
+    ...(key.exactBalance ? { connectionBalanceConfig: { balanceType: { case: 'exactBalance', value: {} } } } : {}),
+  });
+}
+
+/** Connections to the listener's own port would go round for ever. */
+function blackHoleChain(key: InboundListenerKey): FilterChain {
+  return create(FilterChainSchema, {
+    name: 'virtualInbound-blackhole',
+    filterChainMatch: { destinationPort: key.port },
+    filters: [...peerMetadata(key), ...tcpFilters(plainTarget(blackHoleCluster), [])],
+  });
+}
+
+function passthroughChains(read: Read, key: InboundListenerKey, port: number, mode: InboundPort['mode']) {
+  const cluster = inboundPassthroughCluster;
+  return chainMatches(mode, 'auto').map((match) =>
+    chain(read, key, match, {
+      name: match.serves === 'http' ? 'virtualInbound-catchall-http' : virtualInbound,
+      destination: port,
+      statPrefix: cluster,
+      cluster,
+      hostname: '',
+      servicePort: 0,
+      protocol: 'auto',
+    }),
+  );
+}
+
+function portChains(read: Read, key: InboundListenerKey, port: InboundPort): readonly FilterChain[] {
+  const name = `${port.bind}_${port.port}`;
+  return chainMatches(port.mode, port.served).map((match) => {
+    const built = chain(read, key, match, {
+      name,
+      destination: port.port,
+      statPrefix: match.serves === 'http' ? `inbound_${name}` : port.cluster,
+      cluster: port.cluster,
+      hostname: port.hostname,
+      servicePort: port.servicePort,
+      protocol: port.protocol,
+    });
+    const [namespace = '', sidecar = ''] = port.sidecar?.split('/') ?? [];
+    if (sidecar !== '') built.metadata = configMetadata('sidecar', namespace, sidecar);
+    return built;
+  });
+}
+
+interface ChainParts {
+  readonly name: string;
+  /** 0 takes every port. */
+  readonly destination: number;
+  readonly statPrefix: string;
+  readonly cluster: string;
+  readonly hostname: string;
+  readonly servicePort: number;
+  readonly protocol: InboundPort['protocol'];
+}
+
+function chain(read: Read, key: InboundListenerKey, match: ChainMatch, parts: ChainParts): FilterChain {
+  const http = match.serves === 'http';
+  const alpn = { http, metadataExchange: key.client.istioFilters };
+  return create(FilterChainSchema, {
+    name: parts.name,
+    filterChainMatch: {
+      transportProtocol: match.transport,
+      applicationProtocols: [...match.protocols],
+      ...(parts.destination === 0 ? {} : { destinationPort: parts.destination }),
+    },
+    filters: [...peerMetadata(key), ...(http ? [httpFilterOf(read, key, parts)] : tcpFiltersOf(read, key, parts))],
+    ...(match.mutual ? { transportSocket: mutualTls(read, alpn, key.agentSds) } : {}),
+  });
+}
+
+function httpFilterOf(read: Read, key: InboundListenerKey, parts: ChainParts): Filter {
+  const { cluster, hostname, servicePort, protocol } = parts;
+  return httpConnectionFilter(read, {
+    context: { ...key.client, direction: 'inbound', grpcWeb: protocol === 'grpc-web' },
+    statPrefix: parts.statPrefix,
+    routes: inboundRoutes({ cluster, hostname, port: servicePort, protocol }, read(inboundRetries, 'mesh')),
+    explicitProxy: false,
+    http2: protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web',
+  });
+}
+
+function tcpFiltersOf(read: Read, key: InboundListenerKey, { statPrefix, cluster, protocol }: ChainParts): Filter[] {
+  const target = {
+    statPrefix,
+    clusters: [{ name: cluster, weight: 1 }],
+    protocol,
+    ...(key.idleTimeoutMs === undefined ? {} : { idleTimeoutMs: key.idleTimeoutMs }),
+  };
+  return tcpFilters(target, accessLogs(read(accessLogSettings, 'mesh')));
+}
+
+/** Policies and telemetry need to know the peer, so this stands first. */
+function peerMetadata({ client }: InboundListenerKey): Filter[] {
+  return client.istioFilters ? [tcpPeerMetadata()] : [];
+}
+
+/** Inspectors run only on ports where some chain asks for what they find: a server that speaks first would wait. */
+function listenerFilters(key: InboundListenerKey, chains: readonly FilterChain[]): ListenerFilter[] {
+  const tls = new Map<number, boolean>();
+  const http = new Map<number, boolean>();
+  for (const { filterChainMatch: match } of chains) {
+    const port = match?.destinationPort ?? 0;
+    const protocols = match?.applicationProtocols ?? [];
+    tls.set(port, (tls.get(port) ?? false) || match?.transportProtocol === 'tls');
+    http.set(port, (http.get(port) ?? false) || protocols.some((protocol) => plainHttp.includes(protocol)));
+  }
+  return [
+    ...(key.others === undefined ? [] : [originalDestination()]),
+    ...(key.transparent ? [originalSource()] : []),
+    ...tlsInspectorFor(tls),
+    ...([...http.values()].includes(true) ? [httpInspector(portsWith(http, false))] : []),
+  ];
+}
+
+function tlsInspectorFor(ports: ReadonlyMap<number, boolean>): ListenerFilter[] {
+  const wanted = portsWith(ports, true);
+  if (wanted.length === 0) return [];
+  return ports.get(0) === true ? [tlsInspector({ except: portsWith(ports, false) })] : [tlsInspector({ only: wanted })];
+}
+
+function portsWith(ports: ReadonlyMap<number, boolean>, value: boolean): readonly number[] {
+  return [...ports].filter(([, set]) => set === value).map(([port]) => port);
+}

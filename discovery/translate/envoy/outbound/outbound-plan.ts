@@ -1,0 +1,149 @@
+// Which outbound listeners a sidecar has: the parts of services that share an address and port, merged by Istio's rules.
+import { compareText } from '../../../../config/object.ts';
+import { query, type Read } from '../../../graph/graph.ts';
+import { parseRange } from '../../../model/address.ts';
+import { serviceNamespaces } from '../../../model/scope-services.ts';
+import { sidecarScope } from '../../../model/sidecar-scope.ts';
+import { type Contribution, clientId, type OutboundClient, outboundContributions } from './contribution.ts';
+import type { TcpChain } from './tcp-chains.ts';
+
+/** How a listener serves HTTP. */
+export interface HttpPart {
+  readonly routeName: string;
+  readonly grpcWeb: boolean;
+  /** A forward proxy, called with whole URLs. */
+  readonly proxy: boolean;
+  readonly dynamicHost?: string;
+}
+
+/** One outbound listener of services. Plain data: the key of its cell. */
+export interface OutboundPlan {
+  readonly name: string;
+  /** Addresses, the first one being the primary. A path (`unix://`) stands alone. */
+  readonly binds: readonly string[];
+  readonly port: number;
+  readonly bindToPort: boolean;
+  readonly http?: HttpPart;
+  readonly chains: readonly TcpChain[];
+}
+
+/** Listeners of a client's services, sorted by name. */
+export const outboundPlans = query<OutboundClient, readonly OutboundPlan[]>(
+  'outbound-plans',
+  (read, client) => {
+    const { namespace, scope } = client;
+    const merged = new Map<string, Merged>();
+    const { egress } = read(sidecarScope, { namespace, scope });
+    egress.forEach((listener, index) => {
+      // Listeners with a port of their own are not added to by the one that stands for all other ports.
+      if (listener.port === undefined) for (const entry of merged.values()) entry.locked = true;
+      for (const part of inOrder(partsOf(read, client, index))) add(merged, part, client.ipFamily);
+    });
+    return [...merged.values()]
+      .map((entry) => planOf(entry, client.ipFamily))
+      .sort((a, b) => compareText(a.name, b.name));
+  },
+  { idOf: clientId },
+);
+
+interface Merged {
+  readonly bind: string;
+  readonly port: number;
+  readonly bindToPort: boolean;
+  locked: boolean;
+  http: HttpPart | undefined;
+  readonly chains: TcpChain[];
+}
+
+function partsOf(read: Read, client: OutboundClient, listener: number): readonly Contribution[] {
+  return read(serviceNamespaces, 'all').flatMap((of) => read(outboundContributions, { ...client, listener, of }));
+}
+
+function inOrder(parts: readonly Contribution[]): readonly Contribution[] {
+  return [...parts].sort((a, b) => compareText(a.order, b.order));
+}
+
+/** Ports that the sidecar itself listens on. */
+const reserved: ReadonlySet<number> = new Set([15001, 15006]);
+
+function add(merged: Map<string, Merged>, part: Contribution, ipFamily: OutboundClient['ipFamily']): void {
+  if (part.bind === '' && reserved.has(part.port)) return;
+  const bind = part.bind === '' ? wildcards(ipFamily)[0] : part.bind;
+  const key = `${bind}_${part.port}`;
+  const present = merged.get(key);
+  if (present === undefined) {
+    const { port, bindToPort } = part;
+    const http = part.kind === 'tcp' ? undefined : httpPart(part);
+    merged.set(key, { bind: part.bind, port, bindToPort, locked: false, http, chains: distinct(part.chains) });
+    return;
+  }
+  // A second HTTP service shares the routes of the first; a second sniffed one would hide the first.
+  if (present.locked || (part.kind === 'auto' && present.http !== undefined && present.chains.length > 0)) return;
+  if (part.kind !== 'tcp') present.http ??= httpPart(part);
+  for (const chain of part.chains) {
+    if (!present.chains.some((other) => sameMatch(other, chain))) present.chains.push(chain);
+  }
+}
+
+function httpPart(part: Contribution): HttpPart {
+  const sniffed = part.kind === 'auto' && part.bind !== '';
+  const routeName = part.port === 0 ? part.bind : sniffed ? `${part.hostname}:${part.port}` : String(part.port);
+  return {
+    routeName,
+    grpcWeb: part.grpcWeb,
+    proxy: part.proxy,
+    ...(part.dynamicHost === undefined ? {} : { dynamicHost: part.dynamicHost }),
+  };
+}
+
+function distinct(chains: readonly TcpChain[]): TcpChain[] {
+  return chains.filter((chain, i) => !chains.slice(0, i).some((other) => sameMatch(other, chain)));
+}
+
+/** Envoy refuses two chains with the same match; bits of an address behind its prefix do not tell them apart. */
+function sameMatch(a: TcpChain, b: TcpChain): boolean {
+  return matchId(a) === matchId(b);
+}
+
+function matchId({ sni, cidrs }: TcpChain): string {
+  return JSON.stringify([[...sni].sort(), cidrs.map(maskedRange).sort()]);
+}
+
+/** A CIDR with the bits behind its prefix cleared, as text that is equal for equal ranges. */
+function maskedRange(text: string): string {
+  const range = parseRange(text);
+  if (range === undefined) return text;
+  const groups = range.address.includes(':') ? ipv6Groups(range.address) : range.address.split('.').map(Number);
+  const width = range.address.includes(':') ? 16 : 8;
+  const masked = groups.map((group, i) => {
+    const kept = Math.min(Math.max(range.bits - i * width, 0), width);
+    return Math.floor(group / 2 ** (width - kept)) * 2 ** (width - kept);
+  });
+  return `${masked.join('.')}/${range.bits}`;
+}
+
+function ipv6Groups(address: string): number[] {
+  const [head = '', tail] = address.split('::');
+  const left = head === '' ? [] : head.split(':');
+  const right = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  return [...left, ...Array<string>(Math.max(zeros, 0)).fill('0'), ...right].map((group) => Number.parseInt(group, 16));
+}
+
+/** The addresses that stand for all of a client's families. */
+export function wildcards(ipFamily: OutboundClient['ipFamily']): readonly [string, ...string[]] {
+  if (ipFamily === 'dual') return ['0.0.0.0', '::'];
+  return ipFamily === 'v6' ? ['::'] : ['0.0.0.0'];
+}
+
+function planOf({ bind, port, bindToPort, http, chains }: Merged, ipFamily: OutboundClient['ipFamily']): OutboundPlan {
+  const binds = bind === '' ? wildcards(ipFamily) : [bind];
+  return {
+    name: `${binds[0]}_${port}`,
+    binds,
+    port,
+    bindToPort,
+    ...(http === undefined ? {} : { http }),
+    chains,
+  };
+}
