@@ -54,7 +54,7 @@ export function statusOf(streams: Iterable<XdsStream>): readonly ProxyStatus[] {
 
 /** What a subscription's books say. */
 export function stateOf(sub: Subscription): TypeStatus['state'] {
-  if (sub.rejection !== undefined && sub.rejection.nonce === sub.sent?.nonce) return 'ERROR';
+  if (sub.rejection !== undefined) return 'ERROR';
   if (sub.sent === undefined) return 'NOT_SENT';
   return sub.acked?.nonce === sub.sent.nonce ? 'SYNCED' : 'STALE';
 }

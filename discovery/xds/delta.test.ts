@@ -171,9 +171,16 @@ describe('delta', () => {
     expect(books?.rejection).toMatchObject({ message, resources: [{ name: 'bad' }] });
     expect(books?.rejection?.resources[0]?.sources).toContain('fake.body cluster|bad');
     await mesh.set({ cluster: { good: 'good=2', bad: 'bad=1' } });
-    expect(client.take().map(({ resources }) => [...resources.keys()])).toEqual([['good']]);
+    const [good] = client.take();
+    expect([...(good?.resources.keys() ?? [])]).toEqual(['good']);
+    // Accepting something else does not mend what was rejected.
+    await client.delta({ typeUrl: cluster, responseNonce: good?.nonce ?? '' });
+    expect(books?.rejection).toMatchObject({ message, resources: [{ name: 'bad' }] });
     await mesh.set({ cluster: { good: 'good=2', bad: 'bad=2' } });
-    expect(client.take().map(({ resources }) => [...resources.keys()])).toEqual([['bad']]);
+    const [mended] = client.take();
+    expect([...(mended?.resources.keys() ?? [])]).toEqual(['bad']);
+    await client.delta({ typeUrl: cluster, responseNonce: mended?.nonce ?? '' });
+    expect(books?.rejection).toBeUndefined();
   });
 
   test('make before break: clusters, endpoints, listeners, routes; then the removal of clusters', async () => {

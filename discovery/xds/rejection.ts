@@ -1,5 +1,6 @@
 // Finds which resources of a rejected response the client's message is about.
 import type { EncodedResource } from '../resource.ts';
+import type { Rejection, Subscription } from './subscription.ts';
 
 /** A resource that a client rejected, and its sources where they could be told. */
 export interface RejectedResource {
@@ -18,6 +19,23 @@ export function rejectedOf(message: string, resources: readonly EncodedResource[
   const named = resources.filter(({ name }) => name !== '' && occursWhole(message, name));
   // `outbound|80||a.b` also occurs in `outbound|80||a.b.c`, and `80` in a line number: only whole words count.
   return named;
+}
+
+/**
+ * What remains of a rejection when the client accepted a later response. A client of differences still lacks what it
+ * rejected, unless that was sent again or is another thing by now.
+ */
+export function stillRejected(
+  sub: Subscription,
+  lookup: (name: string) => EncodedResource | undefined,
+): Rejection | undefined {
+  const { rejection, sent } = sub;
+  if (rejection === undefined || sub.variant === 'sotw') return undefined;
+  const again = new Set(sent?.resources.map(({ name }) => name));
+  const resources = rejection.resources.filter(
+    ({ name, version }) => !again.has(name) && lookup(name)?.version === version,
+  );
+  return resources.length === 0 ? undefined : { ...rejection, resources };
 }
 
 const partOfName = /[\w.|~:/-]/;

@@ -43,7 +43,7 @@ export interface BadRequest {
 }
 
 /** Most names in one request, and in one subscription. */
-export const maxNames = 200_000;
+export const maxNames = 100_000;
 const maxNameLength = 8192;
 const maxTypeUrlLength = 512;
 const maxErrorLength = 16_384;

@@ -147,6 +147,30 @@ describe('the server', () => {
     expect(details).toContain('node.id');
   });
 
+  test('a client that floods requests is slowed down, and the others are served meanwhile', async () => {
+    const { connection, address } = await start({ server: { requestRate: 50 } });
+    const flooding = connect(address);
+    closing.push(async () => flooding.close());
+    const flood = flooding.open('delta');
+    for (let i = 0; i < 2000; i++) flood.delta({ node, typeUrl: cluster, resourceNamesSubscribe: [`n${i}`] });
+    await flood.next(() => true);
+    const began = performance.now();
+    const other = connection.open('delta');
+    other.delta({ node: sidecarNode('other'), typeUrl: cluster });
+    await other.next(() => true);
+    expect(performance.now() - began).toBeLessThan(1000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    // 200 at once and 50 a second, not 2,000.
+    expect(flood.received.length).toBeLessThan(400);
+  });
+
+  test('refuses a request that is too large', async () => {
+    const { connection } = await start({ server: { maxRequestBytes: 1000 } });
+    const large = connection.open('delta');
+    large.delta({ node, typeUrl: cluster, resourceNamesSubscribe: ['x'.repeat(2000)] });
+    expect((await large.status).code).toBe(status.exhausted);
+  });
+
   test('ends a stream that says nothing', async () => {
     const { connection, server } = await start({ server: { firstRequestMs: 50 } });
     const silent = connection.open('delta');

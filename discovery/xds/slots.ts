@@ -66,8 +66,8 @@ export class Slots<W> {
       slot.resource = this.#graph.read(slot.ref.query, slot.ref.key);
       this.failed.delete(slot);
     } catch (error) {
+      if (!this.failed.has(slot)) this.#onError(error, slot.id.replaceAll('\u0000', ' '));
       this.failed.add(slot);
-      this.#onError(error, slot.id.replaceAll('\u0000', ' '));
     }
     return before?.version !== slot.resource?.version;
   }

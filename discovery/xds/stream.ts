@@ -9,8 +9,8 @@ import { type Caller, type Identity, identityFor } from './caller.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
 import type { StreamHost } from './host.ts';
 import type { OwnResources, StreamOwner } from './own-resources.ts';
-import { rejectedOf } from './rejection.ts';
-import { decodeRequest, type Variant, type XdsRequest } from './request.ts';
+import { rejectedOf, stillRejected } from './rejection.ts';
+import { decodeRequest, maxNames, type Variant, type XdsRequest } from './request.ts';
 import { Sender } from './sender.ts';
 import { applyRequest, nothing, oweAll, type Step } from './subscription.ts';
 import type { StreamStatus, Transport } from './transport.ts';
@@ -205,6 +205,10 @@ export class XdsStream implements ChannelOwner {
     const wasWildcard = channel.sub.wildcard;
     const step = applyRequest(channel.sub, request, channel.rules, known === undefined);
     this.#judge(channel, request, step);
+    if (channel.sub.names.size > maxNames) {
+      this.end('RESOURCE_EXHAUSTED', `more than ${maxNames} resources of one type are subscribed`);
+      return;
+    }
     if (!step.open) {
       // The names that the step took away are still counted by the view.
       await channel.follow(step, wasWildcard, this.#host.slicer);
@@ -225,7 +229,8 @@ export class XdsStream implements ChannelOwner {
     return channel;
   }
 
-  #judge({ sub, type }: Channel, request: XdsRequest, step: Step): void {
+  #judge(channel: Channel, request: XdsRequest, step: Step): void {
+    const { sub, type } = channel;
     const { metrics } = this.#host;
     if (step.nonce === 'stale') metrics.staleNonce(sub.typeUrl);
     if (step.nonce !== 'accepted' && step.nonce !== 'rejected') return;
@@ -233,7 +238,7 @@ export class XdsStream implements ChannelOwner {
     const { sent } = sub;
     if (step.nonce === 'accepted') {
       if (sent !== undefined) sub.acked = { nonce: sent.nonce, version: sent.version, at: this.#host.wallClock() };
-      sub.rejection = undefined;
+      sub.rejection = stillRejected(sub, channel.lookup);
       this.#acknowledge(type, sent?.resources ?? []);
     } else {
       const message = request.error?.message ?? '';

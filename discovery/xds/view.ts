@@ -150,7 +150,8 @@ export class View {
       if (slicer.due()) await slicer.rest();
     }
     for (const [name, ref] of this.directory) {
-      if (before.get(name) !== ref) this.#replace(name, true);
+      const old = before.get(name);
+      if (old?.query !== ref.query || old.key !== ref.key) this.#replace(name, true);
       if (slicer.due()) await slicer.rest();
     }
   }
@@ -190,8 +191,8 @@ export class View {
       this.failed = false;
       return true;
     } catch (error) {
+      if (!this.failed) this.#deps.onError(error, `the list of ${this.type} resources`);
       this.failed = true;
-      this.#deps.onError(error, `the list of ${this.type} resources`);
       return false;
     }
   }
