@@ -46,9 +46,7 @@ test.each([
       trafficPolicy: {
         loadBalancer: {
           localityLbSetting: {
-            distribute: [
-              { from: 'a', to: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`r${i}`, 1])) },
-            ],
+            distribute: [{ from: 'a', to: Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`r${i}`, 1])) }],
           },
         },
       },
