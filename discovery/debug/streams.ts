@@ -15,7 +15,7 @@ export function adszJson(streams: Iterable<XdsStream>): Readonly<Record<string, 
       connectedAt: new Date(stream.connectedAt).toISOString(),
       address: stream.peer,
       labels: proxy?.labels ?? {},
-      metadata: stream.node?.metadata ?? {},
+      metadata: stream.metadata,
       locality: proxy?.locality ?? {},
       watches,
     };

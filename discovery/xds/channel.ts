@@ -85,6 +85,7 @@ export class Channel implements Viewer {
       await view.want(inOrder(step.joined), slicer);
       if (!sub.wildcard && wasWildcard) view.unwantAll();
       view.unwant(step.dropped);
+      if (step.joined.length > 0 || step.dropped.length > 0) sub.names = view.shareNames(this);
     }
     if (step.dropped.length > 0 && !sub.wildcard) this.#forget(step.dropped);
     if (step.everything) this.#oweEverything(step.have);

@@ -1,6 +1,6 @@
 // The incremental variant's rules for requests (xDS protocol, "Incremental xDS"; contract 1.10).
 import type { DeltaRequest } from './request.ts';
-import type { Step, Subscription, TypeRules } from './subscription.ts';
+import { changeNames, type Step, type Subscription, type TypeRules } from './subscription.ts';
 
 /** The name that subscribes to everything. */
 export const wildcardName = '*';
@@ -24,8 +24,8 @@ export function onDeltaRequest(sub: Subscription, request: DeltaRequest, rules: 
     for (const name of request.initialVersions.keys()) if (!unsubscribe.has(name)) answer.add(name);
   }
   const joined = [...answer].filter((name) => !sub.names.has(name));
-  for (const name of joined) sub.names.add(name);
-  const dropped = [...unsubscribe].filter((name) => sub.names.delete(name));
+  const dropped = [...unsubscribe].filter((name) => sub.names.has(name));
+  changeNames(sub, joined, dropped);
   // Still covered by the wildcard: the client must hear of the name again to know what is true.
   if (sub.wildcard && wasWildcard) for (const name of dropped) answer.add(name);
   return {

@@ -1,7 +1,7 @@
 // The state-of-the-world variant's rules for requests (xDS protocol, "ACK/NACK and resource type instance version"; contract 1.9).
 import { wildcardName } from './delta.ts';
 import type { SotwRequest } from './request.ts';
-import type { Step, Subscription, TypeRules } from './subscription.ts';
+import { changeNames, type Step, type Subscription, type TypeRules } from './subscription.ts';
 
 /**
  * Applies a DiscoveryRequest. An empty nonce starts the type over: everything asked for is answered. A stale one is
@@ -20,8 +20,7 @@ export function onSotwRequest(sub: Subscription, request: SotwRequest, rules: Ty
   sub.wildcard = explicit || legacyWildcard;
   const joined = [...names].filter((name) => !sub.names.has(name));
   const dropped = [...sub.names].filter((name) => !names.has(name));
-  sub.names.clear();
-  for (const name of names) sub.names.add(name);
+  changeNames(sub, joined, dropped);
   return {
     nonce: first ? 'none' : 'accepted',
     first,
@@ -37,7 +36,7 @@ export function onSotwRequest(sub: Subscription, request: SotwRequest, rules: Ty
 // A rejection's names may hold new ones that no later request repeats; what it leaves out is not taken for dropped.
 function onRejection(sub: Subscription, request: SotwRequest): Step {
   const joined = [...new Set(request.names)].filter((name) => name !== wildcardName && !sub.names.has(name));
-  for (const name of joined) sub.names.add(name);
+  changeNames(sub, joined, []);
   return { ...unchanged, nonce: 'rejected', answer: joined, joined };
 }
 

@@ -1,4 +1,5 @@
 // One client's stream: takes its requests one by one, keeps its books, and sends what it is owed as fast as it reads.
+import type { JsonObject } from '@bufbuild/protobuf';
 import { formatDiagnostic } from '../../config/diagnostic.ts';
 import { parseNode } from '../proxy/node.ts';
 import type { Proxy } from '../proxy/proxy.ts';
@@ -35,7 +36,7 @@ export class XdsStream implements ChannelOwner {
   readonly #host: StreamHost;
   readonly #transport: Transport;
   readonly #caller: Caller;
-  #node: XdsRequest['node'] = undefined;
+  #node: { readonly id: string; readonly metadata: JsonObject } | undefined = undefined;
   #own: OwnResources | undefined = undefined;
   #registered = false;
   readonly #sender: Sender;
@@ -62,9 +63,9 @@ export class XdsStream implements ChannelOwner {
     return this.#node?.id.split('~')[2] ?? '';
   }
 
-  /** The Node message of the first request. */
-  get node(): XdsRequest['node'] {
-    return this.#node;
+  /** Metadata of the first request's node. The rest of it, above all Envoy's list of extensions, is not kept. */
+  get metadata(): JsonObject {
+    return this.#node?.metadata ?? {};
   }
 
   /** Handles one message; the next one must wait for the promise. Never rejects. */
@@ -173,7 +174,7 @@ export class XdsStream implements ChannelOwner {
         return false;
       }
     }
-    this.#node = request.node;
+    this.#node = { id: request.node.id, metadata: request.node.metadata ?? {} };
     this.proxy = parsed.proxy;
     return true;
   }

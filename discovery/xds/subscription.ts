@@ -50,7 +50,8 @@ export interface Subscription {
   readonly typeUrl: string;
   readonly variant: Variant;
   wildcard: boolean;
-  readonly names: Set<string>;
+  /** Names subscribed to. Streams share equal sets: replaced as a whole, never changed. */
+  names: ReadonlySet<string>;
   owed: Owed;
   /** A response is due even if it is empty. */
   mustAnswer: boolean;
@@ -113,6 +114,15 @@ export function applyRequest(sub: Subscription, request: XdsRequest, rules: Type
   return request.variant === 'sotw'
     ? onSotwRequest(sub, request, rules, fresh)
     : onDeltaRequest(sub, request, rules, fresh);
+}
+
+/** Replaces a subscription's names by what a request makes of them. */
+export function changeNames(sub: Subscription, joined: readonly string[], dropped: readonly string[]): void {
+  if (joined.length === 0 && dropped.length === 0) return;
+  const names = new Set(sub.names);
+  for (const name of joined) names.add(name);
+  for (const name of dropped) names.delete(name);
+  sub.names = names;
 }
 
 /** Whether the subscription covers a name. */

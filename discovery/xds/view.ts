@@ -98,6 +98,20 @@ export class View {
     if (sub.wildcard) this.unwantAll();
   }
 
+  /** A set of names equal to these that another viewer holds already, or these: most proxies of a class want the same. */
+  shareNames(viewer: Viewer): ReadonlySet<string> {
+    const { names } = viewer.sub;
+    if (names.size < 16) return names;
+    let looked = 0;
+    for (const other of this.viewers) {
+      if (looked >= maxShareLooks) break;
+      if (other === viewer || other.sub.names.size !== names.size) continue;
+      looked++;
+      if (other.sub.names === names || isSubset(names, other.sub.names)) return other.sub.names;
+    }
+    return names;
+  }
+
   /** Lets go of what nobody has wanted since the view was last deserted. */
   prune(): void {
     if (!this.#overfull) return;
@@ -251,6 +265,13 @@ export class View {
     const map = listed ? this.#changes.listed : this.#changes.asked;
     if (!map.has(name)) map.set(name, before ?? nothing);
   }
+}
+
+const maxShareLooks = 4;
+
+function isSubset(names: ReadonlySet<string>, of: ReadonlySet<string>): boolean {
+  for (const name of names) if (!of.has(name)) return false;
+  return true;
 }
 
 // The order in which changes happened must not show in the bytes.
