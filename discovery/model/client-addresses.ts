@@ -1,5 +1,7 @@
 // The addresses by which one client reaches a service: of its own address families, and automatic ones only with DNS capture.
 import { isIPv6 } from 'node:net';
+import { query, type Read } from '../graph/graph.ts';
+import { facts } from './objects.ts';
 import type { Service } from './service.ts';
 
 /** What decides which of a service's addresses a client uses. */
@@ -8,10 +10,19 @@ export interface AddressClient {
   readonly settings: { readonly dnsCapture?: boolean; readonly dnsAutoAllocate?: boolean };
 }
 
-/** Addresses and CIDRs of a service for a client, in order; empty where it is reached by name or by its endpoints. */
-export function addressesFor(service: Service, { ipFamily, settings }: AddressClient): readonly string[] {
+/** Whether the mesh is served in two address families (ISTIO_DUAL_STACK); else services have one address to a client. */
+export const dualStack = query(
+  'dual-stack',
+  (read, _key: 'facts') => read(facts, 'facts').features['ISTIO_DUAL_STACK'] === 'true',
+);
+
+/**
+ * Addresses and CIDRs of a service for a client, the first being the primary; empty where it is reached by name or by
+ * its endpoints. Without dual stack a Kubernetes service has but one.
+ */
+export function addressesFor(read: Read, service: Service, { ipFamily, settings }: AddressClient): readonly string[] {
   const own = service.addresses.filter((address) => isOfFamily(address, ipFamily));
-  if (own.length > 0) return ipFamily === 'dual' || service.registry === 'External' ? own : own.slice(0, 1);
+  if (own.length > 0) return service.registry === 'External' || read(dualStack, 'facts') ? own : own.slice(0, 1);
   if (service.addresses.length > 0) return service.addresses.slice(0, 1);
   if (settings.dnsCapture !== true) return [];
   return service.autoAddresses.filter((address) => isOfFamily(address, ipFamily));

@@ -117,6 +117,8 @@ const meshTraces = query('mesh-traces', (read, _key: 'mesh') => read(mesh, 'mesh
 function needsAddresses(read: Read, proxy: Proxy, targets: readonly ServiceTarget[], scope: string): boolean {
   if (proxy.flavour === 'grpc' || proxy.interception === 'NONE') return true;
   const { ingress } = read(sidecarScope, { namespace: proxy.namespace, scope });
-  if (ingress.some((listener) => /^(0\.0\.0\.0|\[::\]):/.test(listener.defaultEndpoint ?? ''))) return true;
+  // Ingress listeners without a bind are bound to, and named after, the workload's own address.
+  const own = /^(0\.0\.0\.0|\[::\]):/;
+  if (ingress.some(({ bind, defaultEndpoint }) => (bind ?? '') === '' || own.test(defaultEndpoint ?? ''))) return true;
   return targets.some((target) => read(services, target.service)?.headless ?? false);
 }

@@ -1,5 +1,6 @@
 // Listeners of sidecars: one for each outbound address and port, and those that redirected connections come to.
 import { query, type Read } from '../../graph/graph.ts';
+import { dualStack } from '../../model/client-addresses.ts';
 import { mesh } from '../../model/objects.ts';
 import { sidecarScope } from '../../model/sidecar-scope.ts';
 import type { Facets } from '../../proxy/proxy-class.ts';
@@ -79,11 +80,10 @@ function outbound(read: Read, client: Client): readonly Named[] {
   );
   if (interception === 'NONE') return named;
   const key = {
-    binds: wildcards(ipFamily),
+    binds: captureBinds(read, ipFamily),
     port: outboundPort,
     fallback,
     transparent: interception === 'TPROXY',
-    exactBalance,
     ...idle,
     ...(dynamic ? { dynamic: { ...base, dynamicDns: anyHost } } : {}),
   };
@@ -132,7 +132,7 @@ function inbound(read: Read, client: Client): readonly Named[] {
   if (interception === 'NONE') return named;
   const captured: readonly InboundPort[] = ports.filter(({ bindToPort }) => !bindToPort);
   const port = read(listenerMesh, 'mesh').inboundPort;
-  const key = { ...common, name: virtualInbound, binds: wildcards(ipFamily), port, ports: captured, others };
+  const key = { ...common, name: virtualInbound, binds: captureBinds(read, ipFamily), port, ports: captured, others };
   return [...named, [virtualInbound, refTo({ query: inboundListener, key })]];
 }
 
@@ -152,6 +152,12 @@ function filterClient({ capabilities, settings, canonical, cluster, namespace }:
           },
         }),
   };
+}
+
+/** Redirected connections of the second family come to the wildcard too, where the mesh is served in both. */
+function captureBinds(read: Read, ipFamily: Client['ipFamily']): readonly string[] {
+  const all = wildcards(ipFamily);
+  return read(dualStack, 'facts') ? all : all.slice(0, 1);
 }
 
 /** Erases the type of a reference's key, which its own query knows. */

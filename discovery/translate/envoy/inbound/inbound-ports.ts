@@ -87,6 +87,7 @@ function targetPorts(read: Read, client: InboundClient, modeOf: (port: number) =
   found.sort(
     (a, b) =>
       compareText(a.service.creationTimestamp, b.service.creationTimestamp) ||
+      Number(a.service.registry !== 'Kubernetes') - Number(b.service.registry !== 'Kubernetes') ||
       compareText(a.service.hostname, b.service.hostname) ||
       a.port.number - b.port.number,
   );
@@ -118,12 +119,14 @@ function ingressPort(
   const number = ingress.port?.number ?? 0;
   if (number === 0) return [];
   const protocol = parseProtocol(ingress.port?.protocol ?? '');
+  const [namespace = '', name = ''] = sidecar.split('/');
   return [
     {
       bind: ingress.bind || bindOf(client, true),
       port: number,
       servicePort: number,
-      hostname: '',
+      // Traffic of no service is named after the Sidecar.
+      hostname: `${name}.${namespace}`,
       protocol,
       served: servedAs(protocol),
       mode: modeOf(number),

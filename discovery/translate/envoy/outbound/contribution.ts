@@ -91,10 +91,12 @@ function contributionsOf(
     grpcWeb: port.protocol === 'grpc-web',
     proxy: egress.port?.protocol.toUpperCase() === 'HTTP_PROXY',
     ...(service.resolution === 'dynamic-dns' ? { dynamicHost: service.hostname } : {}),
-    order: `${service.creationTimestamp}|${service.name}.${service.namespace}`,
+    order: [service.creationTimestamp, service.registry === 'Kubernetes' ? 0 : 1, service.name, service.namespace].join(
+      '|',
+    ),
   } as const;
   if (kind === 'http') return [{ ...base, bind: given, chains: [] }];
-  const addresses = addressesFor(service, client);
+  const addresses = addressesFor(read, service, client);
   const spots = given === '' && addresses.length === 0 ? headlessSpots(read, client, service, port) : undefined;
   const places = spots ?? (given === '' ? placesOf(addresses) : [{ bind: given, cidrs: [] }]);
   return places.map(({ bind, cidrs }) => ({

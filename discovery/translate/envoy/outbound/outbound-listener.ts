@@ -56,7 +56,7 @@ function buildListener(read: Read, { plan, fallback, exactBalance, http }: Outbo
   const [single] = chains;
   const open = chains.find((chain) => chain.filterChainMatch === undefined);
   const alone = chains.length === 1 && single === open;
-  const other = alone || plan.bindToPort ? (alone ? undefined : open) : (open ?? fallbackChain(read, fallback));
+  const other = alone ? undefined : (open ?? fallbackChain(read, fallback));
   return create(ListenerSchema, {
     name: plan.name,
     ...listenerAddresses(plan.binds, plan.port),

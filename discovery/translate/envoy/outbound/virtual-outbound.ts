@@ -18,7 +18,9 @@ import { httpInspector, plainHttp } from '../filters/listener-filters.ts';
 import { plainTarget, tcpFilters } from '../filters/tcp-proxy.ts';
 import { httpConnectionFilter } from '../http-connection-manager.ts';
 import { listenerAddresses, perSocketEvent } from '../listener-parts.ts';
+import { proxyHeaders } from '../proxy-config.ts';
 import { catchAllHost } from '../route/catch-all.ts';
+import { largestDirectResponse } from '../route/route-configuration.ts';
 
 /** Name of the listener. */
 export const virtualOutbound = 'virtualOutbound';
@@ -30,7 +32,6 @@ export interface VirtualOutboundKey {
   /** Where connections to unknown destinations go; undefined refuses them. */
   readonly fallback: string | undefined;
   readonly transparent: boolean;
-  readonly exactBalance: boolean;
   readonly idleTimeoutMs?: number;
   /** Present where HTTP to unknown hosts is resolved by name. */
   readonly dynamic?: FilterClient & { readonly dynamicDns: DynamicDns };
@@ -51,7 +52,6 @@ export const virtualOutboundListener = resourceQuery<VirtualOutboundKey>(
       accessLog: listenerLogs(read(accessLogSettings, 'mesh')),
       ...perSocketEvent(read),
       ...(key.transparent ? { transparent: true } : {}),
-      ...(key.exactBalance ? { connectionBalanceConfig: { balanceType: { case: 'exactBalance', value: {} } } } : {}),
     });
     return encodeResource(typeUrls.listener, virtualOutbound, toBinary(ListenerSchema, listener));
   },
@@ -80,9 +80,13 @@ function catchAll(read: Read, { fallback, idleTimeoutMs }: VirtualOutboundKey): 
 function dynamicChain(read: Read, { dynamic }: VirtualOutboundKey): readonly FilterChain[] {
   if (dynamic === undefined) return [];
   const name = 'allow_any_dynamic_dns';
+  const { attemptCount } = read(proxyHeaders, dynamic.proxyConfig);
   const routes = create(RouteConfigurationSchema, {
     name,
-    virtualHosts: [catchAllHost({ mode: 'ALLOW_ANY_DYNAMIC_DNS' }, false)],
+    maxDirectResponseBodySizeBytes: largestDirectResponse,
+    ignorePortInHostMatching: true,
+    validateClusters: false,
+    virtualHosts: [catchAllHost({ mode: 'ALLOW_ANY_DYNAMIC_DNS' }, attemptCount)],
   });
   const filter = httpConnectionFilter(read, {
     context: { ...dynamic, direction: 'outbound', grpcWeb: false },

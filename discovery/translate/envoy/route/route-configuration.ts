@@ -5,7 +5,7 @@ import { type EncodedResource, encodeResource, joinBytes } from '../../../resour
 import { typeUrls } from '../../../xds-types.ts';
 
 /** Largest fixed response that a route may give, in bytes. */
-const largestDirectResponse = 1024 * 1024;
+export const largestDirectResponse = 1024 * 1024;
 
 /** Joins a route configuration. Clusters need not exist: requests to unknown ones are answered with 503. */
 export function routeConfiguration(name: string, virtualHosts: readonly Uint8Array[]): EncodedResource {

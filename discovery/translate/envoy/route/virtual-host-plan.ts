@@ -176,7 +176,7 @@ class Plan {
   #domainsOf(hostname: string, found: PortService | undefined) {
     const service = found === undefined ? undefined : this.#read(services, found.service);
     if (service === undefined) return { all: [hostname], short: [] };
-    const addresses = addressesFor(service, this.#key);
+    const addresses = addressesFor(this.#read, service, this.#key);
     return serviceDomains({ hostname, headless: service.headless, addresses }, this.#key.dnsDomain);
   }
 
