@@ -2,6 +2,7 @@
 
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import type { SecureContextOptions } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { injectAdmitted } from './admit.ts';
 import type { ClusterView, InjectionSettings } from './context.ts';
@@ -21,10 +22,7 @@ import { type Validators, validateAdmitted } from './validate.ts';
 import { podNameOf } from './workload-meta.ts';
 
 /** A server certificate with its key, both PEM; the chain has the leaf first. */
-export interface ServerCertificate {
-  readonly cert: string;
-  readonly key: string;
-}
+export type ServerCertificate = Required<Pick<SecureContextOptions, 'cert' | 'key'>>;
 
 /** What the webhooks answer from. `settings` and `cluster` are asked at each call, so that changes count at once. */
 export interface WebhookHandlers {

@@ -18,7 +18,7 @@ import {
   type WebhookConfiguration,
 } from '../../webhook/registration.ts';
 import { RegistrationController } from '../../webhook/registration-controller.ts';
-import { type ServerCertificate, startWebhookServer, type WebhookServer } from '../../webhook/server.ts';
+import { startWebhookServer, type WebhookServer } from '../../webhook/server.ts';
 import { installCrds } from '../conformance/crd-verdicts.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
@@ -30,7 +30,7 @@ const run = promisify(execFile);
 
 let api: TestApiServer;
 let port: number;
-let certificate: ServerCertificate;
+let certificate: ReturnType<typeof selfSigned>;
 let server: WebhookServer | undefined;
 let controller: RegistrationController;
 let options: RegistrationOptions;

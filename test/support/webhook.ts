@@ -8,7 +8,6 @@ import { policyOf } from '../../webhook/config-map.ts';
 import type { ClusterView, InjectionSettings } from '../../webhook/context.ts';
 import { meshSettingsOf } from '../../webhook/mesh-settings.ts';
 import type { Pod } from '../../webhook/pod.ts';
-import type { ServerCertificate } from '../../webhook/server.ts';
 import { valuesOf } from '../../webhook/values.ts';
 
 /** Settings by the defaults of Istio's chart, with these values and this mesh config. */
@@ -62,7 +61,7 @@ export function testPod(annotations: Record<string, string> = {}, labels: Record
 }
 
 /** A self-signed certificate for names and addresses, made by openssl. */
-export function selfSigned(...names: readonly string[]): ServerCertificate {
+export function selfSigned(...names: readonly string[]): { readonly cert: string; readonly key: string } {
   const dir = mkdtempSync(join(tmpdir(), 'webhook-'));
   try {
     const subject = [

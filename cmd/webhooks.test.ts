@@ -1,0 +1,95 @@
+// The webhooks as the control plane opens them: from the store, counted by istiod's names, with a certificate that changes.
+import { request } from 'node:https';
+import { connect } from 'node:tls';
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { defaultMeshConfig } from '../config/mesh.ts';
+import { Store } from '../config/store.ts';
+import { selfSigned, testPod } from '../test/support/webhook.ts';
+import { createLogger } from './log.ts';
+import { openWebhooks } from './webhooks.ts';
+
+function post(port: number, path: string, object: object): Promise<{ response: Record<string, unknown> }> {
+  const [version, kind] = [String((object as { apiVersion?: string }).apiVersion), (object as { kind?: string }).kind];
+  const group = version.includes('/') ? version.split('/')[0] : '';
+  const review = {
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: {
+      uid: 'u',
+      kind: { group, version: 'v1', kind },
+      resource: { group, version: 'v1', resource: `${kind?.toLowerCase()}s` },
+      namespace: 'shop',
+      operation: 'CREATE',
+      object,
+    },
+  };
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json' };
+    const options = { host: '127.0.0.1', port, path, method: 'POST', headers, rejectUnauthorized: false };
+    const call = request(options, async (answer) => {
+      let text = '';
+      for await (const chunk of answer) text += String(chunk);
+      resolve(JSON.parse(text));
+    });
+    call.on('error', reject);
+    call.end(JSON.stringify(review));
+  });
+}
+
+function commonName(port: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerCertificate().subject.CN);
+      socket.end();
+    });
+  });
+}
+
+test('answers, counts, warns of absent references, and follows the certificate', async () => {
+  let certificate = selfSigned('one.test');
+  const listeners = new Set<() => void>();
+  const registry = new Registry();
+  await using webhooks = await openWebhooks({
+    address: '127.0.0.1:0',
+    store: new Store(),
+    tls: {
+      current: () => certificate,
+      onChange: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    registry,
+    log: createLogger('silent'),
+    systemNamespace: 'istio-system',
+    clusterId: 'Kubernetes',
+    clusterDomain: 'cluster.local',
+    mesh: () => defaultMeshConfig,
+    revision: '',
+    env: {},
+  });
+  expect(webhooks.ready()).toBe(true);
+  expect((await post(webhooks.port, '/inject', testPod())).response).toMatchObject({ allowed: true });
+  const virtualService = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'a', namespace: 'shop' },
+    spec: { hosts: ['a.com'], gateways: ['absent'], http: [{ route: [{ destination: { host: 'a' } }] }] },
+  };
+  const { response } = await post(webhooks.port, '/validate', virtualService);
+  expect(response['allowed']).toBe(true);
+  expect(String(response['warnings'])).toContain('absent');
+  const broken = { ...virtualService, spec: { ...virtualService.spec, hosts: [] } };
+  expect((await post(webhooks.port, '/validate', broken)).response['allowed']).toBe(false);
+  const text = await registry.metrics();
+  expect(text).toMatch(/sidecar_injection_requests_total 1\n/);
+  expect(text).toMatch(/sidecar_injection_success_total 1\n/);
+  expect(text).toMatch(
+    /galley_validation_passed\{group="networking.istio.io",version="v1",resource="virtualservices"\} 1/,
+  );
+  expect(text).toMatch(/galley_validation_failed\{.*reason="/);
+  certificate = selfSigned('two.test');
+  for (const listener of listeners) listener();
+  expect(await commonName(webhooks.port)).toBe('two.test');
+});
