@@ -5,12 +5,15 @@ import { DurationSchema } from '@bufbuild/protobuf/wkt';
 import type { AccessLog } from '../../../../protos/gen/envoy/config/accesslog/v3/accesslog_pb.ts';
 import { type Filter, FilterSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { MongoProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy_pb.ts';
+import { FilterConfigSchema as SniForwardProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
 import {
   TcpProxy_TunnelingConfigSchema,
   TcpProxySchema,
 } from '../../../../protos/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
 import type { Protocol } from '../../../model/service.ts';
 import { packed, typedStruct } from '../wire.ts';
+import type { DynamicDns } from './context.ts';
+import { dnsCache } from './dynamic-forward-proxy.ts';
 
 /** Where connections go. Plain data, so that it can be part of a key. */
 export interface TcpTarget {
@@ -23,6 +26,8 @@ export interface TcpTarget {
   readonly bySourceIp?: boolean;
   /** Carries connections through HTTP CONNECT (or POST) to this target. */
   readonly tunnel?: { readonly target: string; readonly post: boolean };
+  /** The host is resolved by its server name as connections come; they go to this port. */
+  readonly dynamic?: { readonly dns: DynamicDns; readonly port: number };
   /** Decides which reader stands before the proxy. */
   readonly protocol: Protocol;
 }
@@ -30,9 +35,20 @@ export interface TcpTarget {
 /** Network filters of a TCP connection: the protocol's own reader, then the proxy. */
 export function tcpFilters(target: TcpTarget, logs: readonly AccessLog[]): Filter[] {
   const proxy = networkFilter('envoy.filters.network.tcp_proxy', packed(TcpProxySchema, proxyOf(target, logs)));
+  if (target.dynamic !== undefined) return [sniForwardProxy(target.dynamic), proxy];
   if (target.protocol !== 'mongo') return [proxy];
   const { statPrefix } = target;
   return [networkFilter('envoy.filters.network.mongo_proxy', packed(MongoProxySchema, { statPrefix })), proxy];
+}
+
+function sniForwardProxy({ dns, port }: NonNullable<TcpTarget['dynamic']>): Filter {
+  return networkFilter(
+    'envoy.extensions.filters.network.sni_dynamic_forward_proxy',
+    packed(SniForwardProxySchema, {
+      dnsCacheConfig: dnsCache(dns),
+      portSpecifier: { case: 'portValue', value: port },
+    }),
+  );
 }
 
 /** A connection to one cluster, named after it. */

@@ -14,7 +14,7 @@ import { encodeResource } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 import { blackHoleCluster } from '../../names.ts';
 import { resourceQuery } from '../../translator.ts';
-import { accessLogSettings, accessLogs, listenerLogs } from '../filters/access-log.ts';
+import { accessLogSettings, accessLogs } from '../filters/access-log.ts';
 import type { DynamicDns, FilterClient } from '../filters/context.ts';
 import { httpInspector, plainHttp, tlsInspector } from '../filters/listener-filters.ts';
 import { plainTarget, tcpFilters } from '../filters/tcp-proxy.ts';
@@ -63,10 +63,9 @@ function buildListener(read: Read, { plan, fallback, exactBalance, http }: Outbo
     trafficDirection: TrafficDirection.OUTBOUND,
     filterChains: alone ? chains : chains.filter((chain) => chain !== open),
     ...(other === undefined ? {} : { defaultFilterChain: other }),
-    listenerFilters: inspectors(chains),
+    listenerFilters: inspectors(plan, chains),
     listenerFiltersTimeout: detectionTimeout(read),
     continueOnListenerFiltersTimeout: true,
-    accessLog: listenerLogs(read(accessLogSettings, 'mesh')),
     ...(plan.bindToPort ? perSocketEvent(read) : { bindToPort: false }),
     ...(exactBalance ? { connectionBalanceConfig: { balanceType: { case: 'exactBalance', value: {} } } } : {}),
   });
@@ -122,8 +121,9 @@ function fallbackChain(read: Read, cluster: string | undefined): FilterChain {
   });
 }
 
-function inspectors(chains: readonly FilterChain[]) {
-  const sni = chains.some(({ filterChainMatch: match }) => (match?.serverNames.length ?? 0) > 0);
+function inspectors(plan: OutboundPlan, chains: readonly FilterChain[]) {
+  const resolved = plan.chains.some(({ target }) => target.dynamic !== undefined);
+  const sni = resolved || chains.some(({ filterChainMatch: match }) => (match?.serverNames.length ?? 0) > 0);
   const http = chains.some(({ filterChainMatch: match }) => (match?.applicationProtocols.length ?? 0) > 0);
   return [...(sni ? [tlsInspector()] : []), ...(http ? [httpInspector()] : [])];
 }

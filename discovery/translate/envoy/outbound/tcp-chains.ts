@@ -31,6 +31,7 @@ export interface StreamClient {
   readonly namespace: string;
   readonly scope: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly ipFamily: 'v4' | 'v6' | 'dual';
   /** Idle timeout that the proxy asks for by its metadata. */
   readonly idleTimeoutMs?: number;
 }
@@ -144,8 +145,13 @@ function serviceTarget(read: Read, client: StreamClient, { service, port }: Stre
     statPrefix: statPrefixOf(read, cluster, service, target, ''),
     clusters: [{ name: cluster, weight: 1 }],
     protocol: port.protocol,
+    ...(service.resolution === 'dynamic-dns' ? dynamicPart(service.hostname, client, port.number) : {}),
     ...policyParts(read, client, service.hostname, target, ''),
   };
+}
+
+function dynamicPart(hostname: string, { ipFamily }: StreamClient, port: number): Pick<TcpTarget, 'dynamic'> {
+  return { dynamic: { dns: { cache: `${hostname}_dfp_dns_cache`, family: ipFamily }, port } };
 }
 
 function routedTarget(
