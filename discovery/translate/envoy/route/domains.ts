@@ -13,6 +13,8 @@ export interface NamedService {
   /** Pods of headless services have names of their own below the service's. */
   readonly headless: boolean;
   readonly addresses: readonly string[];
+  /** Hosts of ExternalName services that stand for it. */
+  readonly aliases: readonly string[];
 }
 
 /**
@@ -22,10 +24,18 @@ export interface NamedService {
 export function serviceDomains(service: NamedService, dnsDomain: string): Domains {
   const { hostname } = service;
   const short = shortNames(hostname, dnsDomain);
-  const full = hostname === '*' ? [hostname] : [hostname, `${hostname}.`];
-  const names = [...full, ...short];
-  const all = service.headless ? [...names, ...names.map((name) => `*.${name}`)] : names;
-  return { all: [...all, ...service.addresses.filter((address) => !address.includes('/')).map(inBrackets)], short };
+  const names = [...fullNames(hostname), ...short];
+  const pods = service.headless ? names.map((name) => `*.${name}`) : [];
+  const aliases = service.aliases.flatMap((alias) => [...fullNames(alias), ...shortNames(alias, dnsDomain)]);
+  const addresses = service.addresses.filter((address) => !address.includes('/')).map(inBrackets);
+  return {
+    all: [...names, ...aliases, ...pods, ...addresses],
+    short: [...short, ...service.aliases.flatMap((alias) => shortNames(alias, dnsDomain))],
+  };
+}
+
+function fullNames(hostname: string): readonly string[] {
+  return hostname === '*' ? [hostname] : [hostname, `${hostname}.`];
 }
 
 /** Short forms that resolve by a client's DNS search path. */

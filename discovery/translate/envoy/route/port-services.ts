@@ -34,7 +34,13 @@ export const portServices = query<PortServicesKey, readonly PortService[]>(
       const ports = offered
         .filter(({ number, protocol }) => (port === 0 || number === port) && mayBeHttp(protocol))
         .map(({ number }) => number);
-      if (service === undefined || !offered.some(({ number }) => port === 0 || number === port)) continue;
+      // An ExternalName only lends its names to the service that it stands for.
+      if (
+        service === undefined ||
+        service.resolution === 'alias' ||
+        !offered.some(({ number }) => port === 0 || number === port)
+      )
+        continue;
       const { hostname } = service;
       found.push({
         service: service.key,

@@ -1,6 +1,7 @@
 // Which virtual hosts a sidecar's route configuration has: names, domains without duplicates, and whose routes they take.
 import { compareText } from '../../../../config/object.ts';
 import { query, type Read } from '../../../graph/graph.ts';
+import { aliasesOf } from '../../../model/alias.ts';
 import { type AddressClient, addressesFor } from '../../../model/client-addresses.ts';
 import { hostWithin, isWildcard } from '../../../model/hostname.ts';
 import { type VirtualRoutes, virtualServices } from '../../../model/route.ts';
@@ -177,7 +178,8 @@ class Plan {
     const service = found === undefined ? undefined : this.#read(services, found.service);
     if (service === undefined) return { all: [hostname], short: [] };
     const addresses = addressesFor(this.#read, service, this.#key);
-    return serviceDomains({ hostname, headless: service.headless, addresses }, this.#key.dnsDomain);
+    const aliases = this.#read(aliasesOf, { namespace: this.#key.namespace, hostname });
+    return serviceDomains({ hostname, headless: service.headless, addresses, aliases }, this.#key.dnsDomain);
   }
 
   #host(claim: Claim, domains: readonly string[]): VirtualHostKey {
