@@ -137,9 +137,18 @@ export class Channel implements Viewer {
     const { owed } = this.sub;
     if (owed.size === 0) return emptyPlan;
     if (this.#planned?.owed === owed) return this.#planned.plan;
-    const plan = planOf(owed, this.rules, this.lookup);
+    const make = (): Plan => planOf(owed, this.rules, this.lookup);
+    const { view } = this;
+    const plan = view !== undefined && this.#isOrdinary() ? view.planOf(owed, make) : make();
     this.#planned = { owed, plan };
     return plan;
+  }
+
+  /** Books a draft as sent. */
+  settle(draft: Draft): void {
+    this.sub.owed = draft.owedAfter;
+    this.sub.mustAnswer = false;
+    this.#planned = undefined;
   }
 
   /** Forgets plans after a resource of the stream's own changed. */
@@ -186,12 +195,21 @@ export class Channel implements Viewer {
     return resources;
   }
 
+  // What it is owed depends on the view alone, not on the stream.
+  #isOrdinary(): boolean {
+    return this.type !== 'secret' && !(this.sub.wildcard && this.sub.names.size > 0);
+  }
+
   #isShared(resources: readonly EncodedResource[]): boolean {
     return this.type !== 'secret' || resources.every(({ name }) => this.#owner.resolve(this.type, name) === 'class');
   }
 
   #oweEverything(have: ReadonlyMap<string, string>): void {
     const { view, sub } = this;
+    if (have.size === 0) {
+      if (view !== undefined) oweAll(sub, view.everything());
+      return;
+    }
     const owed = new Map<string, Have>();
     for (const name of view?.directory.keys() ?? []) {
       const version = have.get(name);
@@ -204,7 +222,12 @@ export class Channel implements Viewer {
   }
 
   #oweAnswers(step: Step): void {
-    const { sub } = this;
+    const { sub, view } = this;
+    if (sub.owed.size === 0 && step.have.size === 0 && step.answer.length === sub.names.size) {
+      const make = (): Owed => new Map(inOrder(step.answer).map((name) => [name, asked] as const));
+      sub.owed = view === undefined ? make() : view.askedFor(sub.names, make);
+      return;
+    }
     const owed = new Map(sub.owed);
     for (const name of inOrder(step.answer)) {
       const version = step.have.get(name);

@@ -98,9 +98,10 @@ function sameContents(a: Contents, b: Contents): boolean {
   return (
     a.variant === b.variant &&
     a.typeUrl === b.typeUrl &&
-    a.resources.length === b.resources.length &&
     a.removed.length === b.removed.length &&
-    a.resources.every((resource, i) => sameBytes(resource, b.resources[i])) &&
+    (a.resources === b.resources ||
+      (a.resources.length === b.resources.length &&
+        a.resources.every((resource, i) => sameBytes(resource, b.resources[i])))) &&
     a.removed.every((name, i) => name === b.removed[i])
   );
 }

@@ -1,4 +1,5 @@
 // Sends a stream what it is owed: one message at a time, in the order that never breaks a reference.
+import type { EncodedResource } from '../resource.ts';
 import type { ResourceType } from '../xds-types.ts';
 import type { Channel, Draft } from './channel.ts';
 import type { StreamHost } from './host.ts';
@@ -36,7 +37,7 @@ export class Sender {
   readonly #transport: Transport;
   readonly #sentAt = new Map<ResourceType, number>();
   // Clusters sent before the client asked for any endpoints.
-  #sentClusters = new Set<string>();
+  #sentClusters: readonly EncodedResource[] = [];
   #hold: Hold | undefined = undefined;
   #writing = false;
   #writeBegan = 0;
@@ -90,9 +91,11 @@ export class Sender {
     if (hold !== undefined && hold.phase !== 'endpoint' && (step.first || step.joined.length > 0)) {
       this.#hold = { phase: 'endpoint', until: hold.until + this.#host.limits.settleMs };
     }
-    if (step.have.size === 0 || this.#sentClusters.size === 0) return step;
+    const sent = this.#sentClusters;
+    this.#sentClusters = [];
+    if (step.have.size === 0 || sent.length === 0) return step;
     const have = new Map(step.have);
-    for (const name of this.#sentClusters) have.delete(name);
+    for (const { name } of sent) have.delete(name);
     return { ...step, have };
   }
 
@@ -139,8 +142,7 @@ export class Sender {
     const message = this.#host.messageOf(sub, draft);
     const { nonce, version, resources } = message;
     sub.sent = { nonce, version, at: this.#host.wallClock(), resources };
-    sub.owed = draft.owedAfter;
-    sub.mustAnswer = false;
+    channel.settle(draft);
     sub.awaiting = true;
     this.#sentAt.set(type, this.#host.now());
     if (type === 'cluster' && pick.part === 'updates') this.#sentNewClusters(channel, draft, answered);
@@ -151,9 +153,8 @@ export class Sender {
   #sentNewClusters({ sub }: Channel, { updates, additions }: Draft, answered: boolean): void {
     const endpoints = this.#stream.channels.get('endpoint');
     if (endpoints === undefined) {
-      for (const { name } of updates) this.#sentClusters.add(name);
+      this.#sentClusters = this.#sentClusters.length === 0 ? updates : [...this.#sentClusters, ...updates];
     } else {
-      this.#sentClusters = new Set();
       const again = updates.filter(({ name }) => endpoints.sub.names.has(name));
       if (again.length > 0) {
         const owed = new Map(endpoints.sub.owed);

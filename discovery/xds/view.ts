@@ -5,8 +5,9 @@ import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { EncodedResource } from '../resource.ts';
 import type { Directory, ErasedTranslator, ResourceRef } from '../translate/translator.ts';
 import type { ResourceType } from '../xds-types.ts';
+import type { Plan } from './plan.ts';
 import type { Slot, Slots } from './slots.ts';
-import { type Have, nothing, type Subscription } from './subscription.ts';
+import { type Have, nothing, type Owed, type Subscription } from './subscription.ts';
 import type { Slicer } from './turns.ts';
 
 /** A stream's end of a view. */
@@ -50,6 +51,10 @@ export class View {
   #complete = 0;
   #overfull = false;
   #changes: Changes | undefined = undefined;
+  #everything: { readonly directory: Directory; readonly owed: Owed } | undefined = undefined;
+  readonly #askedFor = new WeakMap<ReadonlySet<string>, Owed>();
+  #plans = new WeakMap<Owed, Plan>();
+  #hasPlans = false;
 
   constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass, id: string) {
     this.#deps = deps;
@@ -110,6 +115,34 @@ export class View {
       if (other.sub.names === names || isSubset(names, other.sub.names)) return other.sub.names;
     }
     return names;
+  }
+
+  /** Everything listed, owed to a client that has nothing: one map for all of them. */
+  everything(): Owed {
+    if (this.#everything?.directory !== this.directory) {
+      const owed = new Map([...this.directory.keys()].map((name) => [name, nothing] as const));
+      this.#everything = { directory: this.directory, owed };
+    }
+    return this.#everything.owed;
+  }
+
+  /** Names that a client asks for and has nothing of: one map for all that share the set. */
+  askedFor(names: ReadonlySet<string>, make: () => Owed): Owed {
+    const known = this.#askedFor.get(names);
+    if (known !== undefined) return known;
+    const owed = make();
+    this.#askedFor.set(names, owed);
+    return owed;
+  }
+
+  /** The plan of an owed map, made once for all who are owed the very same map, until something changes here. */
+  planOf(owed: Owed, make: () => Plan): Plan {
+    const known = this.#plans.get(owed);
+    if (known !== undefined) return known;
+    const plan = make();
+    this.#plans.set(owed, plan);
+    this.#hasPlans = true;
+    return plan;
   }
 
   /** Lets go of what nobody has wanted since the view was last deserted. */
@@ -219,7 +252,15 @@ export class View {
     const ref = this.directory.get(name) ?? this.#find(name);
     const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
     this.#entries.set(name, slot);
+    // While nobody wanted the name, it may have changed unnoticed.
+    this.#dropPlans();
     return slot;
+  }
+
+  #dropPlans(): void {
+    if (!this.#hasPlans) return;
+    this.#plans = new WeakMap();
+    this.#hasPlans = false;
   }
 
   #find(name: string): ResourceRef | undefined {
@@ -261,6 +302,7 @@ export class View {
   }
 
   #note(name: string, before: EncodedResource | undefined, listed: boolean): void {
+    this.#dropPlans();
     this.#changes ??= { listed: new Map(), asked: new Map() };
     const map = listed ? this.#changes.listed : this.#changes.asked;
     if (!map.has(name)) map.set(name, before ?? nothing);
