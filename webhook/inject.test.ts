@@ -58,6 +58,15 @@ describe('injection', () => {
     );
   });
 
+  test('adds the probes of a later container to those of an earlier injection', () => {
+    const once = inject(testPod());
+    const late = { name: 'late', image: 'x', livenessProbe: { tcpSocket: { port: 9 } } };
+    const grown: Pod = { ...once, spec: { ...once.spec, containers: [...(once.spec?.containers ?? []), late] } };
+    expect(variable(inject(grown), 'ISTIO_KUBE_APP_PROBERS')).toBe(
+      '{"/app-health/late/livez":{"tcpSocket":{"port":9}},"/app-health/web/readyz":{"httpGet":{"path":"/ready","port":8080}}}',
+    );
+  });
+
   test('puts a native sidecar among the init containers, before those of the pod', () => {
     const pod = testPod();
     const withInit: Pod = { ...pod, spec: { ...pod.spec, initContainers: [{ name: 'migrate', image: 'm' }] } };

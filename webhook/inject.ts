@@ -169,7 +169,7 @@ function finish(pod: Pod, template: Pod, request: InjectionRequest, context: Tem
     result = mergePrometheus(result, port);
   }
   if (!agentless && rewritesProbes(result, settings) && pods.anyContainerOf(pods.proxyName, result) !== undefined) {
-    result = rewriteProbes(result, port, annotatedPort(result, port));
+    result = rewriteProbes(result, port, annotatedPort(result, port), statusOf(request.pod) !== undefined);
   }
   const { network } = context.values;
   result = pods.withMeta(result, {

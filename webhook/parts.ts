@@ -1,4 +1,5 @@
 // Parts that several kinds of injected pods share: environment, volumes, resources, probes, names.
+import { compareText } from '../config/object.ts';
 import type { TemplateContext } from './context.ts';
 import { portText } from './field-order.ts';
 import { isObject, type JsonObject, listOf, objectOf } from './json.ts';
@@ -239,6 +240,7 @@ export function namedItems(text: string | undefined): readonly { readonly name: 
       .map((item, i) => ({ name: String(i), ...item }));
   return Object.entries(objectOf(parsed))
     .filter((entry): entry is [string, JsonObject] => isObject(entry[1]))
+    .sort(([a], [b]) => compareText(a, b))
     .map(([name, item]) => ({ name, ...item }));
 }
 

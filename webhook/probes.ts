@@ -1,7 +1,7 @@
 // Probes and lifecycle calls of the application go through the agent, because the kubelet has no mesh certificate.
 import { probersText } from './field-order.ts';
-import type { JsonObject } from './json.ts';
-import { type Container, type Handler, type Lifecycle, type Pod, proxyName, withProxy } from './pod.ts';
+import { isObject, type JsonObject } from './json.ts';
+import { type Container, type EnvVar, type Handler, type Lifecycle, type Pod, proxyName, withProxy } from './pod.ts';
 
 /** The variable in which the agent finds the calls to make. */
 const proberVariable = 'ISTIO_KUBE_APP_PROBERS';
@@ -13,16 +13,16 @@ const hooks = { preStop: 'prestopz', postStart: 'poststartz' } as const;
 
 /**
  * Points every HTTP, TCP and gRPC probe and lifecycle handler of the application at the agent's port and tells the
- * agent what to call instead. Handlers of kind exec and sleep, and those that point at the agent already, stay.
+ * agent what to call instead, beside what an earlier injection told it. Handlers of kind exec and sleep, and those that point at the agent already, stay.
  */
-export function rewriteProbes(pod: Pod, defaultPort: number, statusPort: number): Pod {
+export function rewriteProbes(pod: Pod, defaultPort: number, statusPort: number, wasInjected: boolean): Pod {
   const probers = probersOf(pod, defaultPort);
   const withEnv =
     Object.keys(probers).length === 0
       ? pod
       : withProxy(pod, (proxy) => ({
           ...proxy,
-          env: [...(proxy.env ?? []), { name: proberVariable, value: probersText(probers) }],
+          env: wasInjected ? mergedEnv(proxy.env ?? [], probers) : [...(proxy.env ?? []), envOf(probers)],
         }));
   const rewrite = (containers: readonly Container[] | undefined) =>
     containers?.map((container) =>
@@ -37,6 +37,28 @@ export function rewriteProbes(pod: Pod, defaultPort: number, statusPort: number)
       ...(spec?.initContainers === undefined ? {} : { initContainers: rewrite(spec.initContainers) ?? [] }),
     },
   };
+}
+
+function envOf(probers: Record<string, JsonObject>): EnvVar {
+  return { name: proberVariable, value: probersText(probers) };
+}
+
+// An earlier injection's probes point at the agent by now; only its variable still knows where they led.
+function mergedEnv(env: readonly EnvVar[], probers: Record<string, JsonObject>): readonly EnvVar[] {
+  const at = env.findIndex((variable) => variable.name === proberVariable);
+  const known = at < 0 ? undefined : proberMap(env[at]?.value ?? '');
+  if (known === undefined) return [...env, envOf(probers)];
+  return env.map((variable, i) => (i === at ? envOf({ ...known, ...probers }) : variable));
+}
+
+function proberMap(text: string): Record<string, JsonObject> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    if (!isObject(parsed)) return undefined;
+    return Object.fromEntries(Object.entries(parsed).filter((pair): pair is [string, JsonObject] => isObject(pair[1])));
+  } catch {
+    return undefined;
+  }
 }
 
 function probersOf(pod: Pod, statusPort: number): Record<string, JsonObject> {

@@ -99,17 +99,19 @@ export function environmentOf(context: TemplateContext): readonly EnvVar[] {
   ];
 }
 
-/** Whether the application waits for the proxy; a native sidecar is always started before it. */
+/** Whether the application is to wait for the proxy. */
 export function holdsApplication(context: TemplateContext): boolean {
-  const wanted =
+  return (
     context.proxyConfig['holdApplicationUntilProxyStarts'] === true ||
-    context.values.proxy.holdApplicationUntilProxyStarts;
-  return wanted && !context.native;
+    context.values.proxy.holdApplicationUntilProxyStarts
+  );
 }
 
 function lifecycleOf(context: TemplateContext): JsonObject | undefined {
   if (context.values.proxy.lifecycle !== undefined) return context.values.proxy.lifecycle;
-  if (holdsApplication(context)) return { postStart: { exec: { command: ['pilot-agent', 'wait'] } } };
+  // A native sidecar is started before the application in any case.
+  if (holdsApplication(context) && !context.native)
+    return { postStart: { exec: { command: ['pilot-agent', 'wait'] } } };
   if (!context.native) return undefined;
   // A native sidecar outlives the application; it drains as soon as the pod is told to stop.
   const port = `--debug-port=${parts.statusPortOf(context)}`;
