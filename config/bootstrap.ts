@@ -1,6 +1,7 @@
 // Builds the bootstrap of a plain upstream Envoy (no agent) that is to be a sidecar, gateway or waypoint of the mesh.
 import { type BootstrapListener, bootstrapListeners } from './bootstrap-listeners.ts';
 import { type NodeOptions, nodeOf } from './bootstrap-node.ts';
+import { type ApplicationProbe, probeResources } from './bootstrap-probes.ts';
 
 /** How the proxy reaches the control plane. */
 export interface DiscoveryOptions {
@@ -32,6 +33,8 @@ export interface BootstrapOptions extends NodeOptions {
   readonly health?: BindOptions;
   /** Where `/stats/prometheus` is answered (15090 in Kubernetes); absent: nowhere. */
   readonly prometheus?: BindOptions;
+  /** Where the kubelet's calls for the application are answered (15020 in Kubernetes), and which there are. */
+  readonly probes?: { readonly bind: BindOptions; readonly calls: readonly ApplicationProbe[] };
   /** How long the proxy waits for one connection attempt to the control plane. Default 1 s. */
   readonly connectTimeoutSeconds?: number;
   /** How often Envoy hands statistics to sinks. Default: Envoy's 5 s. */
@@ -46,12 +49,16 @@ export type Json = string | number | boolean | readonly Json[] | { readonly [key
  * without any extension of Istio's build. `concurrency` is a command-line option of Envoy and not in here.
  */
 export function buildBootstrap(options: BootstrapOptions): { readonly [key: string]: Json } {
-  const listeners = bootstrapListeners(listenersOf(options), options.admin);
+  const own = bootstrapListeners(listenersOf(options), options.admin);
+  const probes = options.probes === undefined ? undefined : probeResources(options.probes.calls, options.probes.bind);
   return {
     node: nodeOf(options),
     admin: { address: socketAddress(options.admin) },
     dynamic_resources: dynamicResources(options),
-    static_resources: { listeners: listeners.listeners, clusters: [...listeners.clusters, ...xdsClusters(options)] },
+    static_resources: {
+      listeners: [...own.listeners, ...(probes?.listeners ?? [])],
+      clusters: [...own.clusters, ...xdsClusters(options), ...(probes?.clusters ?? [])],
+    },
     stats_config: statsConfig(),
     ...(options.statsFlushIntervalSeconds === undefined
       ? {}

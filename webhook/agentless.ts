@@ -1,9 +1,12 @@
 // A pod whose proxy is a plain upstream Envoy: no agent, its bootstrap is an argument of its container.
-import { buildBootstrap } from '../config/bootstrap.ts';
+import { type BootstrapOptions, buildBootstrap } from '../config/bootstrap.ts';
+import type { ApplicationProbe } from '../config/bootstrap-probes.ts';
 import type { Overlay, TemplateContext } from './context.ts';
 import { redirectionContainer } from './iptables.ts';
+import { type JsonObject, objectOf } from './json.ts';
 import * as parts from './parts.ts';
 import { type Container, type EnvVar, proxyName } from './pod.ts';
+import { probersOf } from './probes.ts';
 import { textField } from './proxy-config.ts';
 import { sidecarAnnotations, sidecarLabels } from './sidecar.ts';
 
@@ -148,7 +151,36 @@ function bootstrapOf(context: TemplateContext, role: ProxyRole): object {
     admin: { address: '127.0.0.1', port: 15000 },
     health: { address: '0.0.0.0', port: 15021 },
     prometheus: { address: '0.0.0.0', port: 15090 },
+    ...probesOf(context),
   });
+}
+
+/** The port where the proxy answers the kubelet for the application; 0 for none. */
+export function probePortOf(context: TemplateContext): number {
+  const port = Number(parts.statusPortOf(context));
+  return Number.isInteger(port) && port > 0 && port < 65_536 ? port : 0;
+}
+
+function probesOf(context: TemplateContext): Pick<BootstrapOptions, 'probes'> {
+  const port = probePortOf(context);
+  const calls = Object.entries(probersOf(context.pod, port)).flatMap(([path, prober]) => probeOf(path, prober));
+  if (port === 0 || calls.length === 0) return {};
+  return { probes: { bind: { address: '0.0.0.0', port }, calls } };
+}
+
+function probeOf(path: string, prober: JsonObject): readonly ApplicationProbe[] {
+  const { httpGet, tcpSocket, grpc, timeoutSeconds } = prober;
+  const action = objectOf(httpGet ?? tcpSocket ?? grpc);
+  const port = action['port'];
+  if (typeof port !== 'number' || port < 1 || port > 65_535) return [];
+  const at = { path, port, timeoutSeconds: typeof timeoutSeconds === 'number' ? timeoutSeconds : 1 };
+  if (httpGet !== undefined) {
+    const target = typeof action['path'] === 'string' && action['path'].startsWith('/') ? action['path'] : '/';
+    return [{ ...at, call: { kind: 'http', path: target, tls: action['scheme'] === 'HTTPS' } }];
+  }
+  if (tcpSocket !== undefined) return [{ ...at, call: { kind: 'tcp' } }];
+  const service = action['service'];
+  return [{ ...at, call: { kind: 'grpc', service: typeof service === 'string' ? service : '' } }];
 }
 
 function discoveryAddressOf(context: TemplateContext): string {

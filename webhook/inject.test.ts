@@ -107,8 +107,9 @@ describe('injection', () => {
     );
     expect(text).toContain('"evil":"$$(POD_NAME)"');
     expect(containerOf('web', pod.spec?.containers)?.readinessProbe).toEqual({
-      httpGet: { path: '/ready', port: 'http' },
+      httpGet: { path: '/app-health/web/readyz', port: 15020 },
     });
+    expect(text).toContain('"prefix_rewrite":"/ready"');
   });
 });
 

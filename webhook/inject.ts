@@ -1,4 +1,6 @@
 // From a pod to the pod with its proxy: pure, on objects, the same for the webhook and for `kube-inject`.
+
+import { probePortOf } from './agentless.ts';
 import { booleanOf, checkAnnotations, problemText } from './annotations.ts';
 import type { ClusterView, InjectionRequest, InjectionSettings, TemplateContext } from './context.ts';
 import { proxyImageOf } from './image.ts';
@@ -9,7 +11,7 @@ import { orderContainers } from './order.ts';
 import { applyOverrides, type Overrides, overridesOf, reinsertOverrides } from './overrides.ts';
 import type { Pod } from './pod.ts';
 import * as pods from './pod.ts';
-import { rewriteProbes } from './probes.ts';
+import { redirectProbes, rewriteProbes } from './probes.ts';
 import { mergePrometheus, mergesMetrics, withoutMerge } from './prometheus.ts';
 import { mergeProxyConfig, type ProxyConfig, parseProxyConfig, proxyConfigText } from './proxy-config.ts';
 import { holdsApplication } from './sidecar.ts';
@@ -167,6 +169,9 @@ function finish(pod: Pod, template: Pod, request: InjectionRequest, context: Tem
   const agentless = isAgentless(context);
   if (!agentless && mergesMetrics(pods.annotationsOf(result), settings.mesh.enablePrometheusMerge)) {
     result = mergePrometheus(result, port);
+  }
+  if (agentless && rewritesProbes(result, settings) && probePortOf(context) > 0) {
+    result = redirectProbes(result, probePortOf(context));
   }
   if (!agentless && rewritesProbes(result, settings) && pods.anyContainerOf(pods.proxyName, result) !== undefined) {
     result = rewriteProbes(result, port, annotatedPort(result, port), statusOf(request.pod) !== undefined);

@@ -13,24 +13,30 @@ const hooks = { preStop: 'prestopz', postStart: 'poststartz' } as const;
 
 /**
  * Points every HTTP, TCP and gRPC probe and lifecycle handler of the application at the agent's port and tells the
- * agent what to call instead, beside what an earlier injection told it. Handlers of kind exec and sleep, and those that point at the agent already, stay.
+ * agent what to call instead, beside what an earlier injection told it. Handlers of kind exec and sleep, and those that
+ * point at the agent already, stay.
  */
 export function rewriteProbes(pod: Pod, defaultPort: number, statusPort: number, wasInjected: boolean): Pod {
   const probers = probersOf(pod, defaultPort);
-  const withEnv =
+  const told =
     Object.keys(probers).length === 0
       ? pod
       : withProxy(pod, (proxy) => ({
           ...proxy,
           env: wasInjected ? mergedEnv(proxy.env ?? [], probers) : [...(proxy.env ?? []), envOf(probers)],
         }));
+  return redirectProbes(told, statusPort);
+}
+
+/** Points the handlers at a port, whoever answers there. */
+export function redirectProbes(pod: Pod, statusPort: number): Pod {
   const rewrite = (containers: readonly Container[] | undefined) =>
     containers?.map((container) =>
       container.name === proxyName ? container : rewriteContainer(container, statusPort),
     );
-  const { spec } = withEnv;
+  const { spec } = pod;
   return {
-    ...withEnv,
+    ...pod,
     spec: {
       ...spec,
       ...(spec?.containers === undefined ? {} : { containers: rewrite(spec.containers) ?? [] }),
@@ -61,7 +67,8 @@ function proberMap(text: string): Record<string, JsonObject> | undefined {
   }
 }
 
-function probersOf(pod: Pod, statusPort: number): Record<string, JsonObject> {
+/** The application's handlers by the path that stands for them, with port names resolved; those that lead nowhere are left out. */
+export function probersOf(pod: Pod, statusPort: number): Record<string, JsonObject> {
   const result: Record<string, JsonObject> = {};
   for (const container of [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])]) {
     if (container.name === proxyName) continue;
