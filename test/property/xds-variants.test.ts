@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { pushOrder, type ResourceType, typeUrls } from '../../discovery/xds-types.ts';
 import { type Received, sidecarNode } from '../support/xds/client.ts';
-import type { FakeResources } from '../support/xds/fake-mesh.ts';
+import { type FakeResources, listFake, regroup } from '../support/xds/fake-mesh.ts';
 import { type Loopback, type LoopbackStream, loopback } from '../support/xds/loopback.ts';
 
 const types = ['cluster', 'endpoint', 'listener', 'route'] as const satisfies readonly ResourceType[];
@@ -102,14 +102,19 @@ const steps = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: world.map((resources) => ({ kind: 'set' as const, resources })) },
     { weight: 1, arbitrary: fc.constant({ kind: 'reconnect' as const }) },
+    { weight: 2, arbitrary: fc.boolean().map((other) => ({ kind: 'class' as const, other })) },
     { weight: 1, arbitrary: fc.boolean().map((paused) => ({ kind: 'pause' as const, paused })) },
   ),
   { maxLength: 12 },
 );
 
-/** What a client must hold: everything listed, and of the named types what it asked for. */
-function expected(now: FakeResources, type: ResourceType, named: readonly string[]): Record<string, string> {
+/** What the other class lists, whether it exists or not. */
+const otherList = ['a', 'c'];
+
+/** What a client must hold: everything its class lists, and of the named types what it asked for. */
+function expected(now: FakeResources, type: ResourceType, named: readonly string[], other: boolean): object {
   const all = now[type] ?? {};
+  if (listed.has(type) && other) return Object.fromEntries(Object.entries(all).filter(([n]) => otherList.includes(n)));
   return listed.has(type)
     ? { ...all }
     : Object.fromEntries(Object.entries(all).filter(([name]) => named.includes(name)));
@@ -122,8 +127,17 @@ describe('xDS variants', () => {
         const mesh = loopback({ limits: { settleMs: 0 } });
         const clients = [new Client(mesh, 'delta', named), new Client(mesh, 'sotw', named)];
         for (const client of clients) await client.subscribe();
+        let other = false;
+        await mesh.publisher.apply((graph) => {
+          for (const type of listed) listFake(graph, 'other', type, otherList);
+        });
         for (const step of list) {
           if (step.kind === 'set') await mesh.set(step.resources);
+          if (step.kind === 'class') {
+            other = step.other;
+            const nodeId = sidecarNode().id ?? '';
+            await mesh.publisher.apply((graph) => regroup(graph, nodeId, other ? 'other' : 'default'));
+          }
           for (const client of clients) {
             if (step.kind === 'pause') client.paused = step.paused;
             if (step.kind === 'reconnect') await client.reconnect(mesh);
@@ -135,7 +149,7 @@ describe('xDS variants', () => {
         for (const client of clients) await quiet(client);
         for (const type of types) {
           // Only clusters, listeners and (in delta) routes are ever reported gone; endpoints go with their cluster.
-          const want = expected(last, type, named);
+          const want = expected(last, type, named, other);
           for (const [i, client] of clients.entries()) {
             const held = Object.fromEntries(client.held.get(typeUrls[type]) ?? []);
             const reported = listed.has(type) || (i === 0 && type === 'route');

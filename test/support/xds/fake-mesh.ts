@@ -102,6 +102,11 @@ export function writeFake(graph: Graph, namespace: string, before: FakeResources
   }
 }
 
+/** What a namespace lists of a type, whatever resources there are. */
+export function listFake(graph: Graph, namespace: string, type: ResourceType, list: readonly string[]): void {
+  graph.write(names, `${namespace}/${type}`, list);
+}
+
 /** Moves a proxy to another class. */
 export function regroup(graph: Graph, nodeId: string, namespace: string): void {
   graph.write(groups, nodeId, namespace);
