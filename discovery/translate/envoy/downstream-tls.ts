@@ -9,7 +9,7 @@ import {
 import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
 import { query, type Read } from '../../graph/graph.ts';
 import { mesh } from '../../model/objects.ts';
-import { workloadCertificate, workloadRoots, workloadSecret } from './sds.ts';
+import { agentSecret, workloadCertificate, workloadRoots, workloadSecret } from './sds.ts';
 import { socketOf } from './upstream-tls.ts';
 import { packed } from './wire.ts';
 
@@ -39,6 +39,34 @@ export function mutualTls(read: Read, { http, metadataExchange }: ServerAlpn, ag
           validationContextSdsSecretConfig: workloadSecret(workloadRoots, agentSds),
         },
       },
+    },
+  });
+  return socketOf('envoy.transport_sockets.tls', packed(DownstreamTlsContextSchema, context));
+}
+
+/** TLS with certificates from the proxy's file system; clients show one only where authorities are given. */
+export function fileTls(files: {
+  readonly certificate: string;
+  readonly key: string;
+  readonly clientCa?: string;
+}): TransportSocket {
+  const { certificate, key, clientCa } = files;
+  const context = create(DownstreamTlsContextSchema, {
+    requireClientCertificate: clientCa !== undefined,
+    commonTlsContext: {
+      alpnProtocols: ['h2', 'http/1.1'],
+      tlsCertificateSdsSecretConfigs: [agentSecret(`file-cert:${certificate}~${key}`)],
+      ...(clientCa === undefined
+        ? {}
+        : {
+            validationContextType: {
+              case: 'combinedValidationContext',
+              value: {
+                defaultValidationContext: {},
+                validationContextSdsSecretConfig: agentSecret(`file-root:${clientCa}`),
+              },
+            },
+          }),
     },
   });
   return socketOf('envoy.transport_sockets.tls', packed(DownstreamTlsContextSchema, context));

@@ -41,6 +41,7 @@ export const sidecarListeners = defineTranslator('sidecar-listeners', {
 type Named = readonly [string, ResourceRef];
 
 interface ListenerMesh {
+  /** Ports to which connections are redirected; 0 where none are. */
   readonly outboundPort: number;
   readonly inboundPort: number;
   /** Port of the explicit proxy; 0 has none. */
@@ -50,8 +51,8 @@ interface ListenerMesh {
 const listenerMesh = query('listener-mesh', (read, _key: 'mesh'): ListenerMesh => {
   const { proxyListenPort, proxyInboundListenPort, proxyHttpPort } = read(mesh, 'mesh');
   return {
-    outboundPort: proxyListenPort || 15001,
-    inboundPort: proxyInboundListenPort || 15006,
+    outboundPort: proxyListenPort ?? 0,
+    inboundPort: proxyInboundListenPort ?? 0,
     httpPort: proxyHttpPort ?? 0,
   };
 });
@@ -78,7 +79,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
   const named = [...plans, ...explicitProxy(settings.httpProxyPort ?? httpPort, ipFamily)].map(
     (plan): Named => [plan.name, refTo({ query: outboundListener, key: keyOf(plan) })],
   );
-  if (interception === 'NONE') return named;
+  if (interception === 'NONE' || outboundPort === 0) return named;
   const key = {
     binds: captureBinds(read, ipFamily),
     port: outboundPort,
@@ -129,9 +130,9 @@ function inbound(read: Read, client: Client): readonly Named[] {
     const key = { ...common, transparent: false, name, binds: [port.bind], port: port.port, ports: [port] };
     return [name, refTo({ query: inboundListener, key })];
   });
-  if (interception === 'NONE') return named;
-  const captured: readonly InboundPort[] = ports.filter(({ bindToPort }) => !bindToPort);
   const port = read(listenerMesh, 'mesh').inboundPort;
+  if (interception === 'NONE' || port === 0) return named;
+  const captured: readonly InboundPort[] = ports.filter(({ bindToPort }) => !bindToPort);
   const key = { ...common, name: virtualInbound, binds: captureBinds(read, ipFamily), port, ports: captured, others };
   return [...named, [virtualInbound, refTo({ query: inboundListener, key })]];
 }

@@ -52,6 +52,11 @@ export function chainMatches(mode: MtlsMode, served: Served): readonly ChainMatc
   return table[mode][served];
 }
 
+/** The only chain of a port whose TLS the proxy ends with certificates of a Sidecar. */
+export function ownTls(served: Served): readonly ChainMatch[] {
+  return [{ serves: served === 'http' ? 'http' : 'tcp', transport: 'tls', protocols: [], mutual: false }];
+}
+
 function mutual(serves: 'http' | 'tcp', protocols: readonly string[]): ChainMatch {
   return { serves, transport: 'tls', protocols, mutual: true };
 }

@@ -13,7 +13,7 @@ import { encodeResource } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 import { blackHoleCluster, inboundPassthroughCluster } from '../../names.ts';
 import { resourceQuery } from '../../translator.ts';
-import { mutualTls } from '../downstream-tls.ts';
+import { fileTls, mutualTls } from '../downstream-tls.ts';
 import { accessLogSettings, accessLogs, listenerLogs } from '../filters/access-log.ts';
 import type { FilterClient } from '../filters/context.ts';
 import {
@@ -27,7 +27,7 @@ import { plainTarget, tcpFilters, tcpPeerMetadata } from '../filters/tcp-proxy.t
 import { httpConnectionFilter } from '../http-connection-manager.ts';
 import { detectionTimeout, listenerAddresses, perSocketEvent } from '../listener-parts.ts';
 import { configMetadata } from '../metadata.ts';
-import { type ChainMatch, chainMatches } from './chain-matches.ts';
+import { type ChainMatch, chainMatches, ownTls } from './chain-matches.ts';
 import type { InboundPort } from './inbound-ports.ts';
 import { inboundRetries, inboundRoutes } from './inbound-route.ts';
 
@@ -105,7 +105,8 @@ function passthroughChains(read: Read, key: InboundListenerKey, port: number, mo
 
 function portChains(read: Read, key: InboundListenerKey, port: InboundPort): readonly FilterChain[] {
   const name = `${port.bind}_${port.port}`;
-  return chainMatches(port.mode, port.served).map((match) => {
+  const matches = port.tls === undefined ? chainMatches(port.mode, port.served) : ownTls(port.served);
+  return matches.map((match) => {
     const built = chain(read, key, match, {
       name,
       destination: port.port,
@@ -116,6 +117,7 @@ function portChains(read: Read, key: InboundListenerKey, port: InboundPort): rea
       protocol: port.protocol,
     });
     const [namespace = '', sidecar = ''] = port.sidecar?.split('/') ?? [];
+    if (port.tls !== undefined) built.transportSocket = fileTls(port.tls);
     if (sidecar !== '') built.metadata = configMetadata('sidecar', namespace, sidecar);
     return built;
   });

@@ -3,6 +3,7 @@ import type { SidecarIngress } from '../../../../config/kinds/sidecar.ts';
 import { compareText } from '../../../../config/object.ts';
 import { query, type Read } from '../../../graph/graph.ts';
 import { type MtlsMode, mtlsModeOf, mtlsPortsOf, namespaceMtls } from '../../../model/mtls.ts';
+import { facts } from '../../../model/objects.ts';
 import { isHttp, parseProtocol } from '../../../model/protocol.ts';
 import type { Protocol } from '../../../model/service.ts';
 import type { ServiceTarget } from '../../../model/service-target.ts';
@@ -29,6 +30,16 @@ export interface InboundPort {
   readonly bindToPort: boolean;
   /** The Sidecar that lists it, `namespace/name`. */
   readonly sidecar?: string;
+  /** TLS with certificates of the Sidecar's own, where the port takes no Istio mTLS. */
+  readonly tls?: IngressTls;
+}
+
+/** Certificates in the proxy's file system. */
+export interface IngressTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Authorities of client certificates; absent asks for none. */
+  readonly clientCa?: string;
 }
 
 /** The inbound side of a workload. */
@@ -59,7 +70,7 @@ export const inboundPorts = query<InboundClient, InboundPorts>(
     const modeOf = (port: number): MtlsMode => mtlsModeOf(policies, labels, port);
     const ports =
       ingress.length > 0
-        ? ingress.flatMap((one) => ingressPort(client, sidecar, one, modeOf))
+        ? ingress.flatMap((one) => ingressPort(client, sidecar, one, modeOf, read(ingressTlsEnabled, 'facts')))
         : targetPorts(read, client, modeOf);
     const known = new Set(ports.map(({ port }) => port));
     const own = [...mtlsPortsOf(policies, labels)].filter(([port]) => !known.has(port));
@@ -115,6 +126,7 @@ function ingressPort(
   sidecar: string,
   ingress: SidecarIngress,
   modeOf: (port: number) => MtlsMode,
+  tlsEnabled: boolean,
 ): readonly InboundPort[] {
   const number = ingress.port?.number ?? 0;
   if (number === 0) return [];
@@ -133,8 +145,20 @@ function ingressPort(
       cluster: inboundCluster(number),
       bindToPort: client.interception === 'NONE' || ingress.captureMode === 'NONE',
       sidecar,
+      ...(tlsEnabled && modeOf(number) === 'DISABLE' ? ingressTls(ingress) : {}),
     },
   ];
+}
+
+const ingressTlsEnabled = query(
+  'ingress-tls',
+  (read, _key: 'facts') => read(facts, 'facts').features['ENABLE_TLS_ON_SIDECAR_INGRESS'] === 'true',
+);
+
+function ingressTls({ tls }: SidecarIngress): Pick<InboundPort, 'tls'> {
+  const { serverCertificate: certificate = '', privateKey: key = '', caCertificates = '' } = tls ?? {};
+  if ((tls?.mode !== 'SIMPLE' && tls?.mode !== 'MUTUAL') || certificate === '' || key === '') return {};
+  return { tls: { certificate, key, ...(tls.mode === 'MUTUAL' ? { clientCa: caCertificates } : {}) } };
 }
 
 function bindOf({ addresses, interception, ipFamily }: InboundClient, ingress: boolean): string {
