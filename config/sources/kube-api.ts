@@ -1,0 +1,150 @@
+// Requests to a Kubernetes API server: single ones with bounded answers, and watches as a stream of events.
+
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import type { KubeAccess } from './kube-config.ts';
+
+/** An answer; error statuses are answers too. */
+export interface KubeAnswer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+/** One event of a watch, undecoded. */
+export interface WatchEvent {
+  readonly type: string;
+  readonly object: unknown;
+}
+
+/** How a watch ended: its stream closed, or it was answered with an error status. */
+export type WatchEnd = { readonly status: number; readonly message: string };
+
+/** The API server. */
+export interface KubeApi extends Disposable {
+  readonly origin: string;
+  /** One request. Rejects where no answer came. `timeoutMs` bounds it as a whole. */
+  readonly send: (method: string, path: string, body?: unknown, contentType?: string) => Promise<KubeAnswer>;
+  /**
+   * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
+   * does, when nothing was heard for `idleMs`, or by the signal. Rejects where no answer came.
+   */
+  readonly watch: (
+    path: string,
+    onEvents: (events: readonly WatchEvent[]) => void,
+    signal: AbortSignal,
+    idleMs: number,
+  ) => Promise<WatchEnd>;
+}
+
+const answerLimit = 512 * 1024 * 1024;
+const eventLimit = 16 * 1024 * 1024;
+const timeoutMs = 60_000;
+
+/** Opens a client. Nothing is sent before the first request. */
+export function openKubeApi(access: KubeAccess): KubeApi {
+  const agent = new Agent({ ...access.tls, keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  const open = async (
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<ClientRequest> => {
+    const authorization = await access.authorization();
+    return request(`${access.server}${path}`, {
+      method,
+      agent,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'meltemi',
+        ...headers,
+        ...(authorization === undefined ? {} : { authorization }),
+      },
+    });
+  };
+  return {
+    origin: `${access.server} (${access.origin})`,
+    send: async (method, path, body, contentType = 'application/json') => {
+      const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+      const headers = data === undefined ? {} : { 'content-type': contentType, 'content-length': String(data.length) };
+      const call = await open(method, path, headers);
+      call.setTimeout(timeoutMs, () => call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
+      const answered = answerOf(call);
+      call.end(data);
+      const answer = await answered;
+      return { status: answer.statusCode ?? 0, body: parseJson(await textOf(answer)) };
+    },
+    watch: async (path, onEvents, signal, idleMs) => {
+      const call = await open('GET', path, {});
+      const abort = (): void => void call.destroy(new Error('stopped'));
+      signal.addEventListener('abort', abort, { once: true });
+      try {
+        call.setTimeout(idleMs, () => call.destroy(new Error(`nothing heard for ${idleMs / 1000} s`)));
+        const answered = answerOf(call);
+        call.end();
+        const answer = await answered;
+        const status = answer.statusCode ?? 0;
+        if (status !== 200) return { status, message: messageOf(await textOf(answer)) };
+        await readEvents(answer, onEvents);
+        return { status, message: 'the stream ended' };
+      } finally {
+        signal.removeEventListener('abort', abort);
+        call.destroy();
+      }
+    },
+    [Symbol.dispose]: () => agent.destroy(),
+  };
+}
+
+function answerOf(call: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    call.once('response', resolve);
+    call.on('error', reject);
+  });
+}
+
+async function textOf(answer: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of answer) {
+    size += (chunk as Buffer).length;
+    if (size > answerLimit) throw new Error('the answer is too large');
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/** Splits a stream of JSON lines. A line that is too long ends the watch: nothing after it could be trusted. */
+async function readEvents(answer: IncomingMessage, onEvents: (events: readonly WatchEvent[]) => void): Promise<void> {
+  let rest: Buffer[] = [];
+  let pending = 0;
+  for await (const part of answer) {
+    const chunk = part as Buffer;
+    const last = chunk.lastIndexOf(0x0a);
+    if (last < 0) {
+      rest.push(chunk);
+      pending += chunk.length;
+      if (pending > eventLimit) throw new Error('an event is too large');
+      continue;
+    }
+    const text = Buffer.concat([...rest, chunk.subarray(0, last)]).toString('utf8');
+    rest = [chunk.subarray(last + 1)];
+    pending = chunk.length - last - 1;
+    const events = text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => parseJson(line) as WatchEvent);
+    onEvents(events.filter((event) => typeof event?.type === 'string'));
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return { message: text.slice(0, 500) };
+  }
+}
+
+function messageOf(text: string): string {
+  const { message } = parseJson(text) as { message?: unknown };
+  return typeof message === 'string' ? message.slice(0, 500) : text.slice(0, 500);
+}
