@@ -32,7 +32,9 @@ export const classOf = query<string, ProxyClass | undefined>(
 function classify(read: Read, proxy: Proxy): ProxyClass {
   const workload = workloadOf(read, proxy);
   const allLabels = { ...proxy.labels, ...workload?.labels };
-  const labels = pickLabels(allLabels, read(mentionedLabels, 'all'));
+  // A gRPC server cannot take plain text and mTLS on one port, and this label decides which (contract 1.11).
+  const own = proxy.flavour === 'grpc' ? ['security.istio.io/tlsMode'] : [];
+  const labels = pickLabels(allLabels, [...own, ...read(mentionedLabels, 'all')]);
   // A gateway's own services map its servers' ports to the ports it binds.
   const targets = targetsOf(read, proxy, workload);
   const scope = proxy.flavour === 'gateway' ? '' : read(sidecarFor, { namespace: proxy.namespace, labels });

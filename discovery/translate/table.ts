@@ -3,6 +3,8 @@ import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
 import { envoyEndpoints } from './envoy/endpoint.ts';
 import { sidecarListeners } from './envoy/sidecar-listeners.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
+import { grpcListeners } from './grpc/grpc-listeners.ts';
+import { grpcRoutes } from './grpc/grpc-routes.ts';
 import type { FlavourTable, TranslatorTable } from './translator.ts';
 
 const nothing: FlavourTable = {
@@ -24,5 +26,5 @@ export const translators: TranslatorTable = {
     route: sidecarRoutes,
   },
   gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints },
-  grpc: nothing,
+  grpc: { ...nothing, listener: grpcListeners, route: grpcRoutes },
 };

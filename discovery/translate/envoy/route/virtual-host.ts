@@ -52,7 +52,7 @@ export const virtualHostFrame = query<VirtualHostKey, Uint8Array>(
     const rules = source.kind === 'rules' ? read(virtualServices, source.rules) : undefined;
     const routes =
       source.kind === 'service'
-        ? [serviceRoute(source, port, retries)]
+        ? [serviceRoute(source, port, retries, streamTimeouts)]
         : rules === undefined
           ? []
           : httpRoutes(rules, contextOf(source, port, streamTimeouts, retries));
@@ -91,7 +91,12 @@ export function contextOf(
 }
 
 /** The route of a service without rules. */
-export function serviceRoute({ hostname, hash }: ServiceSource, port: number, retries: HttpRetry | undefined): Route {
+export function serviceRoute(
+  { hostname, hash }: ServiceSource,
+  port: number,
+  retries: HttpRetry | undefined,
+  streamTimeouts: boolean,
+): Route {
   const retry = retryPolicy(retries);
   return create(RouteSchema, {
     name: 'default',
@@ -101,11 +106,16 @@ export function serviceRoute({ hostname, hash }: ServiceSource, port: number, re
       case: 'route',
       value: {
         clusterSpecifier: { case: 'cluster', value: outboundCluster(port, '', hostname) },
-        timeout: seconds(0),
-        maxGrpcTimeout: seconds(0),
+        ...noTimeouts(streamTimeouts),
         hashPolicy: hashPolicies(hash),
         ...(retry === undefined ? {} : { retryPolicy: retry }),
       },
     },
   });
+}
+
+/** Requests have no time limit; gRPC's own deadline is not cut either. */
+function noTimeouts(streamTimeouts: boolean) {
+  if (!streamTimeouts) return { timeout: seconds(0), maxGrpcTimeout: seconds(0) };
+  return { maxStreamDuration: { maxStreamDuration: seconds(0), grpcTimeoutHeaderMax: seconds(0) } };
 }
