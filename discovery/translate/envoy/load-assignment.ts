@@ -21,12 +21,15 @@ export interface AssignmentKey {
   readonly subset: string;
   readonly rule: string;
   readonly view: EndpointView;
+  /** Leaves out `unix://` endpoints, over which gRPC would refuse the whole assignment. */
+  readonly socketsOnly?: boolean;
 }
 
 /** Endpoints of a cluster. */
 export const loadAssignment = resourceQuery<AssignmentKey>(
   'load-assignment',
-  ({ name, service, rule, view }) => `${name}|${service}|${rule}|${viewId(view)}`,
+  ({ name, service, rule, view, socketsOnly }) =>
+    `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}`,
   (read, key) => encodeResource(typeUrls.endpoint, key.name, assignmentBytes(read, key)),
 );
 
@@ -58,6 +61,7 @@ function chosenEndpoints(read: Read, key: AssignmentKey, policy: EndpointPolicy)
   const labels = subsetLabels(read, rule, key.subset);
   if (labels === undefined) return [];
   return read(encodedEndpoints, { service, port, tls: policy.tls }).filter(({ endpoint }) => {
+    if (key.socketsOnly && endpoint.address.startsWith('unix://')) return false;
     if (policy.nodeLocal && endpoint.nodeName !== view.nodeName) return false;
     if (policy.healthyOnly && endpoint.health === 'unhealthy') return false;
     return selects(labels, endpoint.labels);
