@@ -153,6 +153,8 @@ function googleGrpc(discovery: DiscoveryOptions): { readonly [key: string]: Json
         args: {
           // The client refuses messages above 4 MiB unless told otherwise; a first push can be larger.
           'grpc.max_receive_message_length': { int_value: -1 },
+          // Else each connection waits for a TXT record of the control plane's name, which no cluster has.
+          'grpc.service_config_disable_resolution': { int_value: 1 },
           'grpc.keepalive_time_ms': { int_value: 30_000 },
           'grpc.keepalive_timeout_ms': { int_value: 10_000 },
           ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': { string_value: serverName } }),
