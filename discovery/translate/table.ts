@@ -3,6 +3,7 @@ import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
 import { envoyEndpoints } from './envoy/endpoint.ts';
 import { sidecarListeners } from './envoy/sidecar-listeners.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
+import { grpcClusters, grpcEndpoints } from './grpc/grpc-clusters.ts';
 import { grpcListeners } from './grpc/grpc-listeners.ts';
 import { grpcRoutes } from './grpc/grpc-routes.ts';
 import type { FlavourTable, TranslatorTable } from './translator.ts';
@@ -26,5 +27,5 @@ export const translators: TranslatorTable = {
     route: sidecarRoutes,
   },
   gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints },
-  grpc: { ...nothing, listener: grpcListeners, route: grpcRoutes },
+  grpc: { ...nothing, cluster: grpcClusters, endpoint: grpcEndpoints, listener: grpcListeners, route: grpcRoutes },
 };
