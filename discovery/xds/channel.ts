@@ -4,6 +4,7 @@ import type { EncodedResource } from '../resource.ts';
 import { type ResourceType, typeUrls } from '../xds-types.ts';
 import { emptyPlan, type Plan, planOf } from './plan.ts';
 import type { Variant } from './request.ts';
+import { sharedNames } from './sharing.ts';
 import {
   asked,
   type Have,
@@ -85,7 +86,7 @@ export class Channel implements Viewer {
       await view.want(inOrder(step.joined), slicer);
       if (!sub.wildcard && wasWildcard) view.unwantAll();
       view.unwant(step.dropped);
-      if (step.joined.length > 0 || step.dropped.length > 0) sub.names = view.shareNames(this);
+      if (step.joined.length > 0 || step.dropped.length > 0) sub.names = sharedNames(sub, view.viewers);
     }
     if (step.dropped.length > 0 && !sub.wildcard) this.#forget(step.dropped);
     if (step.everything) this.#oweEverything(step.have);
@@ -139,7 +140,7 @@ export class Channel implements Viewer {
     if (this.#planned?.owed === owed) return this.#planned.plan;
     const make = (): Plan => planOf(owed, this.rules, this.lookup);
     const { view } = this;
-    const plan = view !== undefined && this.#isOrdinary() ? view.planOf(owed, make) : make();
+    const plan = view !== undefined && this.#isOrdinary() ? view.sharing.planOf(owed, make) : make();
     this.#planned = { owed, plan };
     return plan;
   }
@@ -207,7 +208,7 @@ export class Channel implements Viewer {
   #oweEverything(have: ReadonlyMap<string, string>): void {
     const { view, sub } = this;
     if (have.size === 0) {
-      if (view !== undefined) oweAll(sub, view.everything());
+      if (view !== undefined) oweAll(sub, view.sharing.everything(view.directory));
       return;
     }
     const owed = new Map<string, Have>();
@@ -225,7 +226,7 @@ export class Channel implements Viewer {
     const { sub, view } = this;
     if (sub.owed.size === 0 && step.have.size === 0 && step.answer.length === sub.names.size) {
       const make = (): Owed => new Map(inOrder(step.answer).map((name) => [name, asked] as const));
-      sub.owed = view === undefined ? make() : view.askedFor(sub.names, make);
+      sub.owed = view === undefined ? make() : view.sharing.askedFor(sub.names, make);
       return;
     }
     const owed = new Map(sub.owed);

@@ -5,9 +5,9 @@ import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { EncodedResource } from '../resource.ts';
 import type { Directory, ErasedTranslator, ResourceRef } from '../translate/translator.ts';
 import type { ResourceType } from '../xds-types.ts';
-import type { Plan } from './plan.ts';
+import { Sharing } from './sharing.ts';
 import type { Slot, Slots } from './slots.ts';
-import { type Have, nothing, type Owed, type Subscription } from './subscription.ts';
+import { type Have, nothing, type Subscription } from './subscription.ts';
 import type { Slicer } from './turns.ts';
 
 /** A stream's end of a view. */
@@ -38,6 +38,7 @@ export class View {
   readonly type: ResourceType;
   readonly client: ProxyClass;
   readonly viewers = new Set<Viewer>();
+  readonly sharing = new Sharing();
   directory: Directory = new Map();
   /** Time since when nobody has been looking; means nothing while somebody looks. */
   idleSince = 0;
@@ -51,10 +52,6 @@ export class View {
   #complete = 0;
   #overfull = false;
   #changes: Changes | undefined = undefined;
-  #everything: { readonly directory: Directory; readonly owed: Owed } | undefined = undefined;
-  readonly #askedFor = new WeakMap<ReadonlySet<string>, Owed>();
-  #plans = new WeakMap<Owed, Plan>();
-  #hasPlans = false;
 
   constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass, id: string) {
     this.#deps = deps;
@@ -101,48 +98,6 @@ export class View {
     }
     this.unwant(sub.names);
     if (sub.wildcard) this.unwantAll();
-  }
-
-  /** A set of names equal to these that another viewer holds already, or these: most proxies of a class want the same. */
-  shareNames(viewer: Viewer): ReadonlySet<string> {
-    const { names } = viewer.sub;
-    if (names.size < 16) return names;
-    let looked = 0;
-    for (const other of this.viewers) {
-      if (looked >= maxShareLooks) break;
-      if (other === viewer || other.sub.names.size !== names.size) continue;
-      looked++;
-      if (other.sub.names === names || isSubset(names, other.sub.names)) return other.sub.names;
-    }
-    return names;
-  }
-
-  /** Everything listed, owed to a client that has nothing: one map for all of them. */
-  everything(): Owed {
-    if (this.#everything?.directory !== this.directory) {
-      const owed = new Map([...this.directory.keys()].map((name) => [name, nothing] as const));
-      this.#everything = { directory: this.directory, owed };
-    }
-    return this.#everything.owed;
-  }
-
-  /** Names that a client asks for and has nothing of: one map for all that share the set. */
-  askedFor(names: ReadonlySet<string>, make: () => Owed): Owed {
-    const known = this.#askedFor.get(names);
-    if (known !== undefined) return known;
-    const owed = make();
-    this.#askedFor.set(names, owed);
-    return owed;
-  }
-
-  /** The plan of an owed map, made once for all who are owed the very same map, until something changes here. */
-  planOf(owed: Owed, make: () => Plan): Plan {
-    const known = this.#plans.get(owed);
-    if (known !== undefined) return known;
-    const plan = make();
-    this.#plans.set(owed, plan);
-    this.#hasPlans = true;
-    return plan;
   }
 
   /** Lets go of what nobody has wanted since the view was last deserted. */
@@ -253,14 +208,8 @@ export class View {
     const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
     this.#entries.set(name, slot);
     // While nobody wanted the name, it may have changed unnoticed.
-    this.#dropPlans();
+    this.sharing.dropPlans();
     return slot;
-  }
-
-  #dropPlans(): void {
-    if (!this.#hasPlans) return;
-    this.#plans = new WeakMap();
-    this.#hasPlans = false;
   }
 
   #find(name: string): ResourceRef | undefined {
@@ -302,18 +251,11 @@ export class View {
   }
 
   #note(name: string, before: EncodedResource | undefined, listed: boolean): void {
-    this.#dropPlans();
+    this.sharing.dropPlans();
     this.#changes ??= { listed: new Map(), asked: new Map() };
     const map = listed ? this.#changes.listed : this.#changes.asked;
     if (!map.has(name)) map.set(name, before ?? nothing);
   }
-}
-
-const maxShareLooks = 4;
-
-function isSubset(names: ReadonlySet<string>, of: ReadonlySet<string>): boolean {
-  for (const name of names) if (!of.has(name)) return false;
-  return true;
 }
 
 // The order in which changes happened must not show in the bytes.
