@@ -1,5 +1,5 @@
 // Injection into a text of manifests: YAML or JSON in, YAML out, what is no workload passes through as it was written.
-import { type Document, parseAllDocuments, stringify } from 'yaml';
+import { type Document, parseAllDocuments, stringify, type Tags } from 'yaml';
 import { type Diagnostic, errorOf } from '../config/diagnostic.ts';
 import { parseYaml } from '../config/yaml.ts';
 import type { ClusterView, InjectionSettings } from './context.ts';
@@ -14,6 +14,18 @@ export interface InjectedText {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+/**
+ * Kubernetes reads YAML 1.1: `0644` is an octal number, and a text `yes` must be quoted. Of its types only those are
+ * known that JSON has as well.
+ */
+const kubernetesYaml = {
+  version: '1.1',
+  schema: 'yaml-1.1',
+  merge: true,
+  customTags: (tags: Tags): Tags =>
+    tags.filter((tag) => typeof tag === 'string' || !/:(timestamp|binary|omap|pairs|set)$/.test(tag.tag)),
+} as const;
+
 /** Injects every workload of a text. `file` names it in messages. */
 export function injectText(
   file: string,
@@ -24,7 +36,7 @@ export function injectText(
   // Within its limits first; the second reading keeps comments.
   const { diagnostics } = parseYaml(file, text);
   if (diagnostics.some((finding) => finding.severity === 'error')) return { warnings: [], diagnostics };
-  const documents = parseAllDocuments(text, { logLevel: 'silent' });
+  const documents = parseAllDocuments(text, { ...kubernetesYaml, logLevel: 'silent' });
   const parts: string[] = [];
   const warnings: string[] = [];
   const problems: Diagnostic[] = [];
@@ -50,7 +62,7 @@ function textOf(result: Exclude<WorkloadResult, { kind: 'refused' }>, document: 
   const isAsWritten = result.kind === 'unchanged' && result.reason === undefined;
   return isAsWritten
     ? document.toString({ directives: false, lineWidth: 0 })
-    : stringify(result.object, { lineWidth: 0, aliasDuplicateObjects: false });
+    : stringify(result.object, { ...kubernetesYaml, lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 function problemOf(object: { readonly [key: string]: unknown }, problem: string): Diagnostic {

@@ -34,10 +34,11 @@ const printed: Readonly<Record<string, JsonObject>> = {
 /** Members of a workload's `spec` that are not printed while they are zero. */
 const omittedZeros = ['minReadySeconds', 'paused'];
 
-/** The object as `kubectl` would print it after decoding it by type. */
+/** The object as `kubectl` would print it after decoding it by type; kinds that are not in the table stay as they are. */
 export function typedForm(object: JsonObject): JsonObject {
   const kind = String(object['kind']);
-  const filled = fill(objectOf(canonicalIn(object)), Object.hasOwn(printed, kind) ? (printed[kind] ?? {}) : {});
+  if (!Object.hasOwn(printed, kind)) return object;
+  const filled = fill(objectOf(canonicalIn(object)), printed[kind] ?? {});
   if (!isObject(filled['spec'])) return filled;
   const spec = Object.entries(filled['spec']).filter(
     ([name, value]) => !(omittedZeros.includes(name) && (value === 0 || value === false)),
