@@ -56,7 +56,9 @@ export function formatStatus(status: StatusAnswer, certificates: boolean): strin
   ]);
   const rejections = status.proxies.flatMap((proxy) =>
     proxy.types.flatMap((type) =>
-      type.rejection === undefined ? [] : [`${proxy.workloadId} rejects ${type.type}: ${JSON.stringify(type.rejection)}`],
+      type.rejection === undefined
+        ? []
+        : [`${proxy.workloadId} rejects ${type.type}: ${JSON.stringify(type.rejection)}`],
     ),
   );
   const sources = Object.entries(status.sources).map(([name, s]) => [

@@ -5,6 +5,7 @@ import { Agent, request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { forwardProxyPort } from './machine.ts';
 import type { LaptopMesh } from './mesh.ts';
 
 /** Number of checks by outcome. */
@@ -25,7 +26,7 @@ interface Check {
   readonly run: (mesh: LaptopMesh) => Promise<void>;
 }
 
-const startupMs = 60_000;
+const startupMs = 20_000;
 
 /** Waits for the mesh to carry traffic, runs every check and prints a line each. */
 export async function runChecks(mesh: LaptopMesh, say: (line: string) => void): Promise<CheckCounts> {
@@ -249,12 +250,11 @@ function viaSidecar(
 ): Promise<Answer> {
   const instance = mesh.instances().find((one) => one.name === name);
   if (instance === undefined) throw new Error(`there is no ${name}`);
-  const port = mesh.proxyPort(instance);
   return send((done) =>
     httpRequest(
       {
-        host: '127.0.0.1',
-        port,
+        host: instance.address,
+        port: forwardProxyPort,
         path: url,
         headers: { ...headers, host: new URL(url).host },
         agent: false,

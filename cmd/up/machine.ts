@@ -28,6 +28,9 @@ export interface MachineState {
   readonly objects: readonly AnyObject[];
 }
 
+/** Port on the pod's address where its sidecar takes the app's calls, as an HTTP proxy. */
+export const forwardProxyPort = 15080;
+
 /** Pods start at this address: 127.0.8.1, and so on; lower ones are for gateways and what lies outside. */
 const firstHost = { third: 8, fourth: 1 } as const;
 const maxInstances = 200;
@@ -141,7 +144,14 @@ function sidecarOf(instance: Instance, socketOf: (namespace: string, pod: string
         bind: instance.address,
         defaultEndpoint: `unix://${socketOf(instance.namespace, instance.name, number)}`,
       })),
-      egress: [{ hosts: ['*/*'] }],
+      // One forward proxy takes all the app's calls: nothing else of the sidecar listens on the machine's ports.
+      egress: [
+        {
+          port: { number: forwardProxyPort, protocol: 'HTTP_PROXY', name: 'forward-proxy' },
+          bind: instance.address,
+          hosts: ['*/*'],
+        },
+      ],
     },
   };
 }

@@ -17,7 +17,7 @@ import { version } from '../version.ts';
 import { DemoCertificates } from './demo-secrets.ts';
 import { type EnvoyPlan, Envoys } from './envoys.ts';
 import { choosePorts, freePort, type IngressPort, ingress, ingressObjects, wantedPorts } from './ingress.ts';
-import { type Instance, machineOf } from './machine.ts';
+import { forwardProxyPort, type Instance, machineOf } from './machine.ts';
 
 /** Where the laptop mesh lives. */
 export interface MeshOptions {
@@ -39,8 +39,6 @@ export interface LaptopMesh extends AsyncDisposable {
   readonly instances: () => readonly Instance[];
   readonly ports: () => readonly IngressPort[];
   readonly envoys: () => readonly string[];
-  /** Forward-proxy port of a workload's sidecar. */
-  readonly proxyPort: (instance: Instance) => number;
   /** Requests that an instance's app has served. */
   readonly served: (instance: string) => number;
   readonly stateDir: string;
@@ -68,7 +66,7 @@ class Laptop implements LaptopMesh {
   readonly #options: MeshOptions;
   readonly #envoys: Envoys;
   readonly #apps = new Map<string, RunningApp>();
-  readonly #proxyPorts = new Map<string, number>();
+  readonly #adminPorts = new Map<string, number>();
   readonly #tokens = new Set<string>();
   #plane: ControlPlane | undefined;
   #machine: MemorySource | undefined;
@@ -100,7 +98,6 @@ class Laptop implements LaptopMesh {
   instances = (): readonly Instance[] => this.#instances;
   ports = (): readonly IngressPort[] => this.#ports;
   envoys = (): readonly string[] => this.#envoys.names;
-  proxyPort = (instance: Instance): number => this.#proxyPorts.get(instance.name) ?? 0;
   served = (instance: string): number => this.#apps.get(instance)?.served() ?? 0;
 
   async start(): Promise<void> {
@@ -187,14 +184,13 @@ class Laptop implements LaptopMesh {
     for (const instance of this.#instances) {
       const handler = bookinfo[instance.image.split('/').at(-1)?.split(':')[0] ?? ''];
       if (handler === undefined || !instance.image.startsWith('meltemi.samples/')) continue;
-      const port = await this.#portFor(instance.name);
       for (const number of instance.ports) {
         wanted.set(instance.name, () =>
           startApp(handler, {
             name: instance.labels['app'] ?? instance.name,
             version: instance.labels['version'] ?? 'v1',
             socket: this.#socketOf(instance.namespace, instance.name, number),
-            proxy: { host: '127.0.0.1', port },
+            proxy: { host: instance.address, port: forwardProxyPort },
           }),
         );
       }
@@ -225,7 +221,6 @@ class Laptop implements LaptopMesh {
   }
 
   async #sidecarPlan(instance: Instance): Promise<EnvoyPlan> {
-    const httpProxyPort = await this.#portFor(instance.name);
     const bootstrap = buildBootstrap({
       nodeType: 'sidecar',
       address: instance.address,
@@ -234,7 +229,6 @@ class Laptop implements LaptopMesh {
       serviceAccount: instance.serviceAccount,
       labels: instance.labels,
       interceptionMode: 'NONE',
-      metadata: { HTTP_PROXY_PORT: String(httpProxyPort) },
       ...(await this.#common(instance.name, instance.namespace, instance.serviceAccount)),
     });
     return { name: instance.name, bootstrap };
@@ -254,7 +248,7 @@ class Laptop implements LaptopMesh {
   }
 
   async #common(name: string, namespace: string, serviceAccount: string) {
-    const adminPort = await this.#portFor(`${name} admin`);
+    const adminPort = await this.#adminPort(name);
     return {
       proxyConfig: {},
       admin: { address: '127.0.0.1', port: adminPort },
@@ -284,11 +278,11 @@ class Laptop implements LaptopMesh {
     return file;
   }
 
-  async #portFor(name: string): Promise<number> {
-    const known = this.#proxyPorts.get(name);
+  async #adminPort(name: string): Promise<number> {
+    const known = this.#adminPorts.get(name);
     if (known !== undefined) return known;
     const port = await freePort();
-    this.#proxyPorts.set(name, port);
+    this.#adminPorts.set(name, port);
     return port;
   }
 

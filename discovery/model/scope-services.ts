@@ -4,7 +4,7 @@ import { query, type Read } from '../graph/graph.ts';
 import { exportedTo } from './export.ts';
 import type { Service } from './service.ts';
 import { serviceKeys, services, servicesByHost, servicesByNamespace } from './services.ts';
-import { egressAdmits, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
+import { type EgressListener, egressAdmits, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
 
 /** A service within a scope. `ports` limits it to the ports its listener takes; absent means all. */
 export interface ScopedService {
@@ -67,7 +67,7 @@ function imported(read: Read, service: Service, client: ScopeKey, listener: numb
   if (!exportedTo(service.exportTo, client.namespace)) return undefined;
   const egress = read(sidecarScope, client).egress[listener];
   if (egress === undefined || !egressAdmits(egress, service.namespace, service.hostname)) return undefined;
-  const number = egress.port?.number ?? 0;
+  const number = matchedPort(egress);
   if (number === 0) return { service: service.key };
   return service.ports.some((port) => port.number === number) ? { service: service.key, ports: [number] } : undefined;
 }
@@ -93,4 +93,11 @@ function winnerOf(read: Read, hostname: string, client: ScopeKey, listener: numb
       compareText(a.key, b.key),
   )[0];
   return best?.key;
+}
+
+/** The port that services must have for a listener; 0 where any will do: forward proxies and Unix sockets take all. */
+function matchedPort({ port, bind }: EgressListener): number {
+  return port === undefined || port.protocol.toUpperCase() === 'HTTP_PROXY' || bind.startsWith('unix://')
+    ? 0
+    : port.number;
 }

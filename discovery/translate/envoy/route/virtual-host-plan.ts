@@ -40,8 +40,7 @@ export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
     const plan = new Plan(read, key, found);
     for (const rules of rulesOf(read, key, found)) plan.addRules(rules);
     plan.addServices();
-    const hosts = plan.hosts();
-    return port === 0 ? withoutClashes(hosts) : hosts;
+    return plan.hosts();
   },
   { idOf: (key) => JSON.stringify(planId(key)) },
 );
@@ -136,11 +135,12 @@ class Plan {
     const hosts: VirtualHostKey[] = [];
     for (const claim of this.#claims) {
       const { all, short } = this.#domainsOf(claim.hostname, claim.service);
-      // Port 0 puts the same host on several ports, told apart by the port in the domain.
-      const tag = this.#key.port === 0 && claim.port !== 80 ? `:${claim.port}` : '';
       const shortForms = new Set(short);
-      const domains = all.filter((domain) => {
-        const lower = `${domain.toLowerCase()}${tag}`;
+      // A listener for all ports puts the same host on several ports. The first one gets the bare name: Envoy takes the
+      // port off Host before it compares, so that the forms with a port keep names apart but match nothing.
+      const forms = this.#key.port === 0 ? all.flatMap((domain) => [domain, `${domain}:${claim.port}`]) : all;
+      const domains = forms.filter((domain) => {
+        const lower = domain.toLowerCase();
         if (taken.has(lower) || (shortForms.has(domain) && known.has(domain))) return false;
         taken.add(lower);
         return true;
@@ -196,11 +196,4 @@ class Plan {
     const source = item !== undefined && asksForSource(item) ? { client: { namespace, labels } } : {};
     return { ...base, source: { kind: 'rules', rules, ...resolved, ...source } };
   }
-}
-
-/** On listeners for all ports, hosts of ports other than 80 are called with their port. */
-function withoutClashes(hosts: readonly VirtualHostKey[]): readonly VirtualHostKey[] {
-  return hosts.map((host) =>
-    host.port === 80 ? host : { ...host, domains: host.domains.map((domain) => `${domain}:${host.port}`) },
-  );
 }
