@@ -133,12 +133,20 @@ export class Channel implements Viewer {
     return this.view?.get(name);
   };
 
+  readonly #present = (name: string): EncodedResource | 'unknown' | undefined =>
+    this.lookup(name) ?? (this.view?.isUnknown(name) === true ? 'unknown' : undefined);
+
+  /** Whether answers can be given: not while the list of resources could not be computed even once. */
+  get ready(): boolean {
+    return this.view?.known !== false;
+  }
+
   /** What is owed, compared with what there is. */
   plan(): Plan {
     const { owed } = this.sub;
     if (owed.size === 0) return emptyPlan;
     if (this.#planned?.owed === owed) return this.#planned.plan;
-    const make = (): Plan => planOf(owed, this.rules, this.lookup);
+    const make = (): Plan => planOf(owed, this.rules, this.#present);
     const { view } = this;
     const plan = view !== undefined && this.#isOrdinary() ? view.sharing.planOf(owed, make) : make();
     this.#planned = { owed, plan };
@@ -162,11 +170,11 @@ export class Channel implements Viewer {
     const { sub } = this;
     const plan = this.plan();
     const keepGone = part === 'updates' && plan.gone.size > 0;
-    const owedAfter = keepGone ? plan.gone : owesNothing;
+    const owedAfter = laterOf(keepGone ? plan.gone : owesNothing, plan.unknown);
     const removed = [...plan.missing, ...(keepGone ? [] : plan.gone.keys())];
     const due = plan.updates.length > 0 || removed.length > 0;
     if (!due && !sub.mustAnswer) {
-      if (!keepGone) sub.owed = owesNothing;
+      if (!keepGone) sub.owed = owedAfter;
       return undefined;
     }
     const { updates, additions } = plan;
@@ -175,7 +183,7 @@ export class Channel implements Viewer {
       return { resources: updates, removed, shared, owedAfter, additions, updates };
     }
     if (!this.rules.complete && updates.length === 0) {
-      sub.owed = owesNothing;
+      sub.owed = owedAfter;
       sub.mustAnswer = false;
       return undefined;
     }
@@ -246,6 +254,10 @@ export class Channel implements Viewer {
     for (const name of names) rest.delete(name);
     sub.owed = rest;
   }
+}
+
+function laterOf(gone: Owed, unknown: Owed): Owed {
+  return unknown.size === 0 ? gone : gone.size === 0 ? unknown : new Map([...gone, ...unknown]);
 }
 
 // Clients name resources in any order; equal sets must give equal bytes.

@@ -1,9 +1,10 @@
 // What the one writer does and does not do: sharing, latest wins, class changes, own resources, errors, forgetting.
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { sidecarNode } from '../../test/support/xds/client.ts';
-import { regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
+import { fakeTranslators, regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
 import { type Loopback, loopback } from '../../test/support/xds/loopback.ts';
 import { type EncodedResource, encodeResource } from '../resource.ts';
+import type { ErasedTranslator } from '../translate/translator.ts';
 import { typeUrls } from '../xds-types.ts';
 import type { Identity } from './caller.ts';
 import type { PublisherOptions } from './publisher-options.ts';
@@ -123,6 +124,49 @@ describe('the publisher', () => {
     expect(late.take()[0]?.resources.get('a')).toBe('a=1');
     await mesh.set({ cluster: { a: 'a=3', b: 'b=2' } });
     expect(client.take().map(({ resources }) => resources.get('a'))).toEqual(['a=3']);
+  });
+
+  test('a resource that was never computed is neither sent nor reported gone', async () => {
+    const mesh = start({ log: () => {} });
+    await mesh.set({ cluster: { a: 'throw', b: 'b=1' } });
+    const client = mesh.open('delta');
+    const initialResourceVersions = { a: 'before', b: 'before', c: 'before' };
+    await client.delta({ node: sidecarNode(), typeUrl: cluster, initialResourceVersions });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(client.take().map(({ resources, removed }) => [[...resources.keys()], removed])).toEqual([
+      [['b'], []],
+      [[], ['c']],
+    ]);
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    expect(client.take().map(({ resources }) => [...resources.keys()])).toEqual([['a']]);
+  });
+
+  test('a list that cannot be computed is not answered as empty', async () => {
+    const translators = fakeTranslators();
+    let broken = true;
+    const list = translators.sidecar.cluster;
+    if (list === 'not served') throw new Error('the fake serves clusters');
+    const flaky: ErasedTranslator = {
+      ...list,
+      directory: {
+        ...list.directory,
+        compute: (read, key) => {
+          if (broken) throw new Error('broken');
+          return list.directory.compute(read, key);
+        },
+      },
+    };
+    const mesh = start({
+      log: () => {},
+      translators: { ...translators, sidecar: { ...translators.sidecar, cluster: flaky } },
+    });
+    await mesh.set({ cluster: { a: 'a=1' } });
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster, initialResourceVersions: { a: 'before' } });
+    expect(client.take()).toEqual([]);
+    broken = false;
+    await mesh.set({ cluster: { a: 'a=2' } });
+    expect(client.take().map(({ resources, removed }) => [[...resources.keys()], removed])).toEqual([[['a'], []]]);
   });
 
   test('own resources are given to their stream alone, follow changes, and are acknowledged', async () => {

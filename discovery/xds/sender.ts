@@ -118,7 +118,7 @@ export class Sender {
       // A client that never acknowledges would only be slowed down.
       const acknowledges = sub.acked !== undefined || this.#host.now() - channel.openedAt < this.#host.limits.settleMs;
       const awaiting = sub.awaiting && acknowledges;
-      return { type, answer: sub.mustAnswer, updates, removals: plan.gone.size > 0, awaiting };
+      return { type, answer: sub.mustAnswer && channel.ready, updates, removals: plan.gone.size > 0, awaiting };
     });
   }
 

@@ -49,6 +49,7 @@ export class View {
   readonly #entries = new Map<string, Slot<View> | undefined>();
   readonly #counts = new Map<string, number>();
   readonly #found = new Set<string>();
+  #directoryReads = 0;
   #complete = 0;
   #overfull = false;
   #changes: Changes | undefined = undefined;
@@ -65,6 +66,18 @@ export class View {
   /** The resource under a wanted name. */
   get(name: string): EncodedResource | undefined {
     return this.#entries.get(name)?.resource;
+  }
+
+  /** Whether a wanted name's resource could not be computed even once, so that nobody knows whether it exists. */
+  isUnknown(name: string): boolean {
+    if (this.failed && this.#directoryReads === 0) return true;
+    const slot = this.#entries.get(name);
+    return slot !== undefined && slot.resource === undefined && this.#deps.slots.failed.has(slot);
+  }
+
+  /** Whether the directory could be computed, if only some time ago. */
+  get known(): boolean {
+    return this.#directoryReads > 0;
   }
 
   /** The cell of a wanted name, to ask the graph why it is so. */
@@ -191,6 +204,7 @@ export class View {
     try {
       this.directory = this.#deps.graph.read(this.#translator.directory, this.client);
       this.failed = false;
+      this.#directoryReads++;
       return true;
     } catch (error) {
       if (!this.failed) this.#deps.onError(error, `the list of ${this.type} resources`);
