@@ -12,7 +12,7 @@ const layers: Readonly<Record<string, readonly string[]>> = {
   discovery: ['protos', 'config'],
   certs: ['protos', 'config'],
   webhook: ['config'],
-  cmd: ['protos', 'config', 'discovery', 'certs', 'webhook'],
+  cmd: ['protos', 'config', 'discovery', 'certs', 'webhook', 'samples'],
   samples: [],
 };
 
