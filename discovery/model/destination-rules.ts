@@ -90,7 +90,7 @@ export const destinationRuleCollections = [rules];
 export const destinationRulesFor = query<RuleKey, readonly RuleSet[]>(
   'destination-rules-for',
   (read, { namespace, hostname, serviceNamespace }) => {
-    const root = read(mesh, 'mesh').rootNamespace ?? 'istio-system';
+    const root = read(rootNamespace, 'mesh');
     const own = mostSpecific(read, namespace, hostname, (rule) =>
       // The root namespace's rules for all come last even for its own proxies, or they would hide every other.
       namespace === root ? isPrivate(rule) : exportedTo(rule.exportTo, namespace),
@@ -115,6 +115,8 @@ export function appliedRule(
   labels: Labels,
   direction: 'outbound' | 'inbound' = 'outbound',
 ): string {
+  // Most hosts have no rule anywhere: they cost no cell for each client's namespace.
+  if (!mayHaveRules(read, key)) return '';
   const sets = read(destinationRulesFor, key);
   const selected = sets.find(
     (set) => set.selector !== undefined && set.namespace === key.namespace && selects(set.selector, labels),
@@ -122,6 +124,16 @@ export function appliedRule(
   if (selected !== undefined && direction === 'outbound') return selected.rule;
   return sets.findLast((set) => set.selector === undefined)?.rule ?? '';
 }
+
+function mayHaveRules(read: Read, { namespace, hostname, serviceNamespace }: RuleKey): boolean {
+  if (read(rulesByHost, hostname).length > 0) return true;
+  return [namespace, serviceNamespace, read(rootNamespace, 'mesh')].some((of) => read(wildcardRules, of).length > 0);
+}
+
+const rootNamespace = query(
+  'root-namespace',
+  (read, _key: 'mesh') => read(mesh, 'mesh').rootNamespace ?? 'istio-system',
+);
 
 function isPrivate(rule: Rule): boolean {
   return rule.exportTo !== 'everyone' && rule.exportTo.length === 1 && rule.exportTo[0] === rule.namespace;

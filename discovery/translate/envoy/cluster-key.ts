@@ -15,7 +15,13 @@ export interface ClusterProfile {
 }
 
 /** An outbound cluster. */
-export interface ClusterKey {
+export interface ClusterKey extends ClusterParts {
+  /** Text of the parts, made once: a key is looked up for every client that has the cluster. */
+  readonly id: string;
+}
+
+/** The parts of a key. */
+export interface ClusterParts {
   /** Key of the service. */
   readonly service: string;
   readonly port: number;
@@ -36,11 +42,12 @@ export function profileId(profile: ClusterProfile): string {
   return `${sidecar ? 's' : 'g'}${istioFilters ? 'i' : ''}${agentSds ? 'a' : ''}${ipFamily}${paths}`;
 }
 
-/** Text of a key. */
-export function clusterId(key: ClusterKey): string {
-  const { service, port, subset, rule, sniRouted, profile, view } = key;
+/** The key with these parts. */
+export function clusterKey(parts: ClusterParts): ClusterKey {
+  const { service, port, subset, rule, sniRouted, profile, view } = parts;
   const place = view === undefined ? '' : viewId(view);
-  return `${service}|${port}|${subset}|${rule}|${sniRouted ? 'sni' : ''}|${profileId(profile)}|${place}`;
+  const id = `${service}|${port}|${subset}|${rule}|${sniRouted ? 'sni' : ''}|${profileId(profile)}|${place}`;
+  return { ...parts, id };
 }
 
 /** The profile of a class. */

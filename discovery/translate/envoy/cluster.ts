@@ -1,13 +1,10 @@
 // Clusters of sidecars and gateways: lists of names and cells; the clusters themselves are built next door.
-import type { Read } from '../../graph/graph.ts';
 import { sidecarScope } from '../../model/sidecar-scope.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from '../names.ts';
 import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
-import { type EndpointClient, viewOf } from './endpoint-view.ts';
 import { inboundClusterResource, inboundEntries } from './inbound-clusters.ts';
-import { outboundClusterResource } from './outbound-cluster.ts';
-import { type ClusterEntry, type OutboundClient, outboundEntries, sniRoutedEntries } from './outbound-entries.ts';
+import { outboundDirectory } from './outbound-entries.ts';
 import { staticCluster } from './static-clusters.ts';
 
 const outboundFacets = [
@@ -29,7 +26,7 @@ export const sidecarClusters = defineTranslator('sidecar-cluster', {
   type: 'cluster',
   facets: [...outboundFacets, 'targets', 'interception', 'addresses'],
   list: (read, client) => {
-    const directory = outboundDirectory(read, client);
+    const directory = outboundDirectory(read, client, 'cluster');
     for (const [name, key] of inboundEntries(read, client)) {
       directory.set(name, refTo(inboundClusterResource, key));
     }
@@ -49,24 +46,11 @@ export const gatewayClusters = defineTranslator('gateway-cluster', {
   type: 'cluster',
   facets: outboundFacets,
   list: (read, client) => {
-    const directory = outboundDirectory(read, client);
-    for (const entry of sniRoutedEntries(read, client)) directory.set(entry.name, clusterRef(read, entry, client));
+    const directory = outboundDirectory(read, client, 'cluster');
     directory.set(blackHoleCluster, fixedRef(blackHoleCluster, client));
     return directory;
   },
 });
-
-/** Cell of an outbound cluster. */
-export function clusterRef(read: Read, entry: ClusterEntry, client: EndpointClient): ResourceRef {
-  const { key, policy } = entry;
-  const placed = entry.endpoints === 'inline' ? { ...key, view: viewOf(read, policy, client) } : key;
-  return refTo(outboundClusterResource, placed);
-}
-
-function outboundDirectory(read: Read, client: OutboundClient & EndpointClient): Map<string, ResourceRef> {
-  const entries = outboundEntries(read, client);
-  return new Map(entries.map((entry) => [entry.name, clusterRef(read, entry, client)]));
-}
 
 function fixedRef(name: string, client: Pick<ProxyClass, 'capabilities' | 'ipFamily'>): ResourceRef {
   const { capabilities, ipFamily } = client;

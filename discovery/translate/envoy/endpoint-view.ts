@@ -87,6 +87,20 @@ const distributionLabels: Readonly<Record<'same-zone' | 'same-node', readonly st
 /** The client as facets give it. */
 export type EndpointClient = Pick<ProxyClass, 'locality' | 'labels' | 'network' | 'cluster' | 'nodeName' | 'settings'>;
 
+/** The view of a client whose place does not matter. */
+export const anywhere: EndpointView = Object.freeze({});
+
+/** Whether a policy looks at nothing of the client but its network. */
+export function isPlaceless(policy: EndpointPolicy): boolean {
+  const { locality, failover, nodeLocal } = policy;
+  return !nodeLocal && (locality === undefined || (!failover && (locality.distribute ?? []).length === 0));
+}
+
+/** Whether the client's network matters: there are gateways between networks, or it sees only some of them. */
+export function isNetworked(read: Read, client: EndpointClient): boolean {
+  return read(networkGateways, 'all').length > 0 || (client.settings.networkView ?? []).length > 0;
+}
+
 /** Cuts a client down to what a policy looks at, so that clients which differ in nothing else share an assignment. */
 export function viewOf(read: Read, policy: EndpointPolicy, client: EndpointClient): EndpointView {
   const { locality: setting } = policy;

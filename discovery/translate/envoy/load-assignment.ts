@@ -14,7 +14,13 @@ import { type LocalityGroup, localityGroups, rankedGroups } from './locality-gro
 import { acrossNetworks } from './network-endpoints.ts';
 
 /** Which assignment: of which cluster, for a client at which place. */
-export interface AssignmentKey {
+export interface AssignmentKey extends AssignmentParts {
+  /** Text of the parts, made once. */
+  readonly id: string;
+}
+
+/** The parts of a key. */
+export interface AssignmentParts {
   readonly name: string;
   readonly service: string;
   readonly port: number;
@@ -25,11 +31,16 @@ export interface AssignmentKey {
   readonly socketsOnly?: boolean;
 }
 
+/** The key with these parts; the name says port and subset. */
+export function assignmentKey(parts: AssignmentParts): AssignmentKey {
+  const { name, service, rule, view, socketsOnly } = parts;
+  return { ...parts, id: `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}` };
+}
+
 /** Endpoints of a cluster. */
 export const loadAssignment = resourceQuery<AssignmentKey>(
   'load-assignment',
-  ({ name, service, rule, view, socketsOnly }) =>
-    `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}`,
+  (key) => key.id,
   (read, key) => encodeResource(typeUrls.endpoint, key.name, assignmentBytes(read, key)),
 );
 
@@ -41,7 +52,7 @@ export const emptyAssignment = resourceQuery<string>(
 );
 
 /** A serialised ClusterLoadAssignment. */
-export function assignmentBytes(read: Read, key: AssignmentKey): Uint8Array {
+export function assignmentBytes(read: Read, key: AssignmentParts): Uint8Array {
   const policy = read(endpointPolicy, key);
   const chosen = chosenEndpoints(read, key, policy);
   const members = acrossNetworks(read, chosen, key.view, key.name.startsWith('outbound_.'));
@@ -56,7 +67,7 @@ export function subsetLabels(read: Read, rule: string, subset: string): Readonly
   return found === undefined ? undefined : (found.labels ?? {});
 }
 
-function chosenEndpoints(read: Read, key: AssignmentKey, policy: EndpointPolicy): readonly EncodedEndpoint[] {
+function chosenEndpoints(read: Read, key: AssignmentParts, policy: EndpointPolicy): readonly EncodedEndpoint[] {
   const { service, port, rule, view } = key;
   const labels = subsetLabels(read, rule, key.subset);
   if (labels === undefined) return [];

@@ -22,7 +22,7 @@ import { typeUrls } from '../../xds-types.ts';
 import { outboundCluster, sniOf } from '../names.ts';
 import { resourceQuery } from '../translator.ts';
 import { applyBalancer, applyLocalityWeights, applyOutlierDetection } from './cluster-balancing.ts';
-import { type ClusterKey, clusterId } from './cluster-key.ts';
+import type { ClusterKey } from './cluster-key.ts';
 import { applyPool, upgradedHttp, upstreamHttp } from './cluster-options.ts';
 import { applyDns, lookupFamily, metadataExchangeFilter, serviceMetadata, statName } from './cluster-parts.ts';
 import { applyTls, type ClusterTls, tlsOf } from './cluster-tls.ts';
@@ -33,12 +33,16 @@ import { adsSource } from './sds.ts';
 import { packed, seconds, wireDuration } from './wire.ts';
 
 /** An outbound cluster; undefined once its service or port is gone. */
-export const outboundClusterResource = resourceQuery<ClusterKey>('outbound-cluster', clusterId, (read, key) => {
+export const outboundClusterResource = resourceQuery<ClusterKey>('outbound-cluster', idOfKey, (read, key) => {
   const cluster = buildOutboundCluster(read, key);
   return cluster === undefined
     ? undefined
     : encodeResource(typeUrls.cluster, cluster.name, toBinary(ClusterSchema, cluster));
 });
+
+function idOfKey(key: ClusterKey): string {
+  return key.id;
+}
 
 /** Name of a key's cluster. */
 export function clusterNameOf(key: Pick<ClusterKey, 'port' | 'subset' | 'sniRouted'>, hostname: string): string {

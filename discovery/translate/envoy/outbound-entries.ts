@@ -1,4 +1,5 @@
 // Which outbound clusters a client has, and where each one's endpoints come from: one list for clusters and endpoints.
+import { isDeepStrictEqual } from 'node:util';
 import { query, type Read } from '../../graph/graph.ts';
 import { passesThrough } from '../../model/auto-passthrough.ts';
 import { appliedRule, selectorLabels } from '../../model/destination-rules.ts';
@@ -11,10 +12,20 @@ import { sidecarScope } from '../../model/sidecar-scope.ts';
 import { mergedRule, trafficPolicyOf } from '../../model/traffic-policy.ts';
 import { selects } from '../../model/workload.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
-import { type ClusterKey, type ClusterProfile, profileId, profileOf } from './cluster-key.ts';
-import { type EndpointPolicy, endpointPolicy } from './endpoint-view.ts';
-import { subsetLabels } from './load-assignment.ts';
-import { clusterNameOf, discoveryOf } from './outbound-cluster.ts';
+import { type ResourceRef, refTo } from '../translator.ts';
+import { type ClusterKey, type ClusterProfile, clusterKey, profileId, profileOf } from './cluster-key.ts';
+import {
+  anywhere,
+  type EndpointClient,
+  type EndpointPolicy,
+  type EndpointView,
+  endpointPolicy,
+  isNetworked,
+  isPlaceless,
+  viewOf,
+} from './endpoint-view.ts';
+import { assignmentKey, loadAssignment, subsetLabels } from './load-assignment.ts';
+import { clusterNameOf, discoveryOf, outboundClusterResource } from './outbound-cluster.ts';
 
 /** A cluster that a client has, before the client's place is known. */
 export interface ClusterEntry {
@@ -23,6 +34,14 @@ export interface ClusterEntry {
   /** `eds`: endpoints come apart, `inline`: the cluster carries them, `none`: it has none. */
   readonly endpoints: 'eds' | 'inline' | 'none';
   readonly policy: EndpointPolicy;
+  /** Cells for clients whose place does not matter, made once for all of them; absent where it matters to all. */
+  readonly anywhere?: EntryRefs;
+}
+
+/** Cells of a cluster and, where they come apart, of its endpoints. */
+export interface EntryRefs {
+  readonly cluster: ResourceRef;
+  readonly endpoints?: ResourceRef;
 }
 
 /** The client as the list needs it. */
@@ -32,29 +51,60 @@ export type OutboundClient = Pick<
 >;
 
 /**
- * All outbound clusters of a client, one for each name: of two listeners or namespaces that give the same name the
- * first one counts.
+ * Visits the outbound clusters of a client. A name may come twice, from two listeners or namespaces: then the first one
+ * counts.
  */
-export function outboundEntries(read: Read, client: OutboundClient, sniRouted = false): readonly ClusterEntry[] {
+export function visitEntries(
+  read: Read,
+  client: OutboundClient,
+  sniRouted: boolean,
+  visit: (entry: ClusterEntry) => void,
+): void {
   const { namespace, scope, labels } = client;
   const profile = profileOf(client);
   const chosen = read(selectorLabels, namespace);
   const relevant = Object.fromEntries(Object.entries(labels).filter(([label]) => chosen.includes(label)));
-  const found = new Map<string, ClusterEntry>();
   for (const listener of read(sidecarScope, { namespace, scope }).egress.keys()) {
     for (const of of read(serviceNamespaces, 'all')) {
       const key = { namespace, scope, listener, of, labels: relevant, profile, sniRouted };
-      for (const entry of read(namespaceEntries, key)) if (!found.has(entry.name)) found.set(entry.name, entry);
+      for (const entry of read(namespaceEntries, key)) visit(entry);
     }
   }
-  return [...found.values()];
 }
 
-/** Clusters that a gateway with AUTO_PASSTHROUGH servers routes to by server name; none for other clients. */
-export function sniRoutedEntries(read: Read, client: OutboundClient): readonly ClusterEntry[] {
-  const { flavour, namespace, labels } = client;
-  if (flavour !== 'gateway' || !passesThrough(read, namespace, labels)) return [];
-  return outboundEntries(read, client, true);
+/** Cells of a client's outbound clusters, or of their endpoints, by name. */
+export function outboundDirectory(
+  read: Read,
+  client: OutboundClient & EndpointClient,
+  part: keyof EntryRefs,
+): Map<string, ResourceRef> {
+  const directory = new Map<string, ResourceRef>();
+  const networked = isNetworked(read, client);
+  const visit = (entry: ClusterEntry): void => {
+    const ref = refsOf(read, entry, client, networked)[part];
+    if (ref !== undefined && !directory.has(entry.name)) directory.set(entry.name, ref);
+  };
+  visitEntries(read, client, false, visit);
+  if (isSniRouter(read, client)) visitEntries(read, client, true, visit);
+  return directory;
+}
+
+/** Cells of an entry for a client. `networked` as `isNetworked` says it. */
+function refsOf(read: Read, entry: ClusterEntry, client: EndpointClient, networked: boolean): EntryRefs {
+  if (!networked && entry.anywhere !== undefined) return entry.anywhere;
+  return placedRefs(entry, viewOf(read, entry.policy, client));
+}
+
+function placedRefs({ name, key, endpoints }: Omit<ClusterEntry, 'anywhere'>, view: EndpointView): EntryRefs {
+  const cluster = refTo(outboundClusterResource, endpoints === 'inline' ? clusterKey({ ...key, view }) : key);
+  if (endpoints !== 'eds') return { cluster };
+  const { service, port, subset, rule } = key;
+  return { cluster, endpoints: refTo(loadAssignment, assignmentKey({ name, service, port, subset, rule, view })) };
+}
+
+/** Whether a client is a gateway with AUTO_PASSTHROUGH servers: it has a second cluster for each service. */
+function isSniRouter(read: Read, { flavour, namespace, labels }: OutboundClient): boolean {
+  return flavour === 'gateway' && passesThrough(read, namespace, labels);
 }
 
 interface NamespaceKey {
@@ -110,12 +160,13 @@ const serviceEntries = query<ServiceEntriesKey, readonly ClusterEntry[]>(
     const numbers = [...new Set(service.ports.filter((port) => port.protocol !== 'udp').map((port) => port.number))];
     return numbers
       .filter((number) => ports === undefined || ports.includes(number))
-      .flatMap((port) => subsets.map((subset) => ({ service: key, port, subset, rule, sniRouted, profile })))
+      .flatMap((port) => subsets.map((subset) => clusterKey({ service: key, port, subset, rule, sniRouted, profile })))
       .flatMap((clusterKey) => entryOf(read, service, clusterKey));
   },
   {
     idOf: ({ service, ports, rule, profile, sniRouted }) =>
       `${service}|${ports?.join() ?? ''}|${rule}|${profileId(profile)}|${sniRouted}`,
+    equals: sameEntries,
   },
 );
 
@@ -128,7 +179,8 @@ function entryOf(read: Read, service: Service, key: ClusterKey): readonly Cluste
   const passthrough = trafficPolicyOf(read, key).loadBalancer?.simple === 'PASSTHROUGH';
   const endpoints = discovery === 'dns' ? 'inline' : discovery === 'eds' && !passthrough ? 'eds' : 'none';
   const policy = read(endpointPolicy, key);
-  return [{ name: clusterNameOf(key, service.hostname), key, endpoints, policy }];
+  const entry = { name: clusterNameOf(key, service.hostname), key, endpoints, policy } as const;
+  return [isPlaceless(policy) ? { ...entry, anywhere: placedRefs(entry, anywhere) } : entry];
 }
 
 /** A forward proxy needs the host of each request: of HTTP, or of a TLS handshake. */
@@ -146,6 +198,18 @@ const hasEndpoints = query<ClusterKey, boolean>(
   },
   { idOf: ({ service, port, subset, rule }) => `${service}|${port}|${subset}|${rule}` },
 );
+
+/** Policies and keys say all: the cells follow from them. */
+function sameEntries(a: readonly ClusterEntry[], b: readonly ClusterEntry[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((entry, at) => {
+      const other = b[at] as ClusterEntry;
+      const sameKey = entry.name === other.name && entry.key.id === other.key.id;
+      return sameKey && entry.endpoints === other.endpoints && isDeepStrictEqual(entry.policy, other.policy);
+    })
+  );
+}
 
 function sameItems(a: readonly ClusterEntry[], b: readonly ClusterEntry[]): boolean {
   return a.length === b.length && a.every((entry, at) => entry === b[at]);

@@ -19,7 +19,7 @@ import { typeUrls } from '../../xds-types.ts';
 import { applyBalancer } from '../envoy/cluster-balancing.ts';
 import { circuitBreakers } from '../envoy/cluster-options.ts';
 import { endpointPolicy, viewOf } from '../envoy/endpoint-view.ts';
-import { emptyAssignment, loadAssignment } from '../envoy/load-assignment.ts';
+import { assignmentKey, emptyAssignment, loadAssignment } from '../envoy/load-assignment.ts';
 import { adsSource, workloadCertificate, workloadRoots } from '../envoy/sds.ts';
 import { socketOf } from '../envoy/upstream-tls.ts';
 import { packed } from '../envoy/wire.ts';
@@ -47,7 +47,7 @@ export const grpcEndpoints = defineTranslator('grpc-endpoints', {
     const key = clusterKeyOf(read, client, name);
     if (key === undefined) return refTo(emptyAssignment, name);
     const view = viewOf(read, read(endpointPolicy, key), client);
-    return refTo(loadAssignment, { ...key, name, view, socketsOnly: true });
+    return refTo(loadAssignment, assignmentKey({ ...key, name, view, socketsOnly: true }));
   },
 });
 
