@@ -1,5 +1,5 @@
 // The listeners that a bootstrap itself brings (health, Prometheus) and the cluster behind them: Envoy's own admin.
-import type { BindOptions, Json } from './bootstrap.ts';
+import { type BindOptions, type Json, socketAddress } from './bootstrap-address.ts';
 
 /** One path of Envoy's admin interface, shown to others on a port of its own. */
 export interface BootstrapListener {
@@ -25,7 +25,7 @@ export function bootstrapListeners(
 function listenerOf(listener: BootstrapListener): JsonObject {
   return {
     name: listener.name,
-    address: { socket_address: { address: listener.bind.address, port_value: listener.bind.port } },
+    address: socketAddress(listener.bind),
     ignore_global_conn_limit: true,
     filter_chains: [
       {
@@ -79,7 +79,7 @@ function adminCluster(admin: BindOptions): JsonObject {
         {
           lb_endpoints: [
             {
-              endpoint: { address: { socket_address: { address: admin.address, port_value: admin.port } } },
+              endpoint: { address: socketAddress(admin) },
             },
           ],
         },

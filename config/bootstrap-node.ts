@@ -1,5 +1,5 @@
 // Who a proxy says it is: the xDS node's id, metadata and locality, as istiod's clients send them.
-import type { Json } from './bootstrap.ts';
+import type { Json } from './bootstrap-address.ts';
 import { compareText } from './object.ts';
 
 /** A proxy's identity and traits; all of it reaches the control plane in the first xDS request. */

@@ -1,5 +1,5 @@
 // How a plain Envoy answers the kubelet for the application: the kubelet has no certificate, and there is no agent.
-import type { BindOptions, Json } from './bootstrap.ts';
+import { type BindOptions, type Json, socketAddress } from './bootstrap-address.ts';
 import { compareText } from './object.ts';
 
 /** One call of the kubelet, and what it stands for; the application listens on the loopback address. */
@@ -38,7 +38,7 @@ function clusterName({ port, path, call }: ApplicationProbe): string {
 function listenerOf(probes: readonly ApplicationProbe[], bind: BindOptions): JsonObject {
   return {
     name: 'probes',
-    address: { socket_address: { address: bind.address, port_value: bind.port } },
+    address: socketAddress(bind),
     ignore_global_conn_limit: true,
     filter_chains: [
       {
@@ -97,7 +97,7 @@ function healthFilterOf(probe: ApplicationProbe): readonly Json[] {
 
 function clusterOf(probe: ApplicationProbe): JsonObject {
   const name = clusterName(probe);
-  const address = { socket_address: { address: '127.0.0.1', port_value: probe.port } };
+  const address = socketAddress({ address: '127.0.0.1', port: probe.port });
   return {
     name,
     type: 'STATIC',

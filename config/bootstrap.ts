@@ -1,7 +1,10 @@
 // Builds the bootstrap of a plain upstream Envoy (no agent) that is to be a sidecar, gateway or waypoint of the mesh.
+import { type BindOptions, type Json, socketAddress } from './bootstrap-address.ts';
 import { type BootstrapListener, bootstrapListeners } from './bootstrap-listeners.ts';
 import { type NodeOptions, nodeOf } from './bootstrap-node.ts';
 import { type ApplicationProbe, probeResources } from './bootstrap-probes.ts';
+
+export type { BindOptions, Json } from './bootstrap-address.ts';
 
 /** How the proxy reaches the control plane. */
 export interface DiscoveryOptions {
@@ -16,12 +19,6 @@ export interface DiscoveryOptions {
     /** The name to verify instead of the host of `address`. */
     readonly serverName?: string;
   };
-}
-
-/** A place to listen at. */
-export interface BindOptions {
-  readonly address: string;
-  readonly port: number;
 }
 
 /** All that decides a bootstrap. Several proxies on one machine differ in their bind addresses or ports. */
@@ -40,9 +37,6 @@ export interface BootstrapOptions extends NodeOptions {
   /** How often Envoy hands statistics to sinks. Default: Envoy's 5 s. */
   readonly statsFlushIntervalSeconds?: number;
 }
-
-/** A JSON value, as a bootstrap is written. */
-export type Json = string | number | boolean | readonly Json[] | { readonly [key: string]: Json };
 
 /**
  * The bootstrap as a JSON object for `envoy -c` (envoy.config.bootstrap.v3.Bootstrap), valid for Envoy 1.36 to 1.40
@@ -74,11 +68,6 @@ export function buildBootstrap(options: BootstrapOptions): { readonly [key: stri
       },
     ],
   };
-}
-
-/** An Envoy socket address in JSON. */
-export function socketAddress(bind: BindOptions): { readonly [key: string]: Json } {
-  return { socket_address: { address: bind.address, port_value: bind.port } };
 }
 
 function listenersOf(options: BootstrapOptions): readonly BootstrapListener[] {

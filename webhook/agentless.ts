@@ -7,7 +7,7 @@ import { type JsonObject, objectOf } from './json.ts';
 import * as parts from './parts.ts';
 import { type Container, type EnvVar, proxyName } from './pod.ts';
 import { probersOf } from './probes.ts';
-import { textField } from './proxy-config.ts';
+import { proxyMetadataOf, textField } from './proxy-config.ts';
 import { sidecarAnnotations, sidecarLabels } from './sidecar.ts';
 
 /** The role of a proxy in the mesh. */
@@ -149,10 +149,16 @@ function bootstrapOf(context: TemplateContext, role: ProxyRole): object {
       tls: { caFile: '/var/run/secrets/istio/root-cert.pem', tokenFile: '/var/run/secrets/tokens/istio-token' },
     },
     admin: { address: '127.0.0.1', port: 15000 },
-    health: { address: '0.0.0.0', port: 15021 },
-    prometheus: { address: '0.0.0.0', port: 15090 },
+    health: { address: anyAddressOf(context), port: 15021 },
+    prometheus: { address: anyAddressOf(context), port: 15090 },
     ...probesOf(context),
   });
+}
+
+// The pod's address families are not known yet; a mesh says in ProxyConfig that it has both.
+function anyAddressOf({ proxyConfig }: TemplateContext): string {
+  const isDual = proxyMetadataOf(proxyConfig).some(([key, value]) => key === 'ISTIO_DUAL_STACK' && value === 'true');
+  return isDual ? '::' : '0.0.0.0';
 }
 
 /** The port where the proxy answers the kubelet for the application; 0 for none. */
@@ -165,7 +171,7 @@ function probesOf(context: TemplateContext): Pick<BootstrapOptions, 'probes'> {
   const port = probePortOf(context);
   const calls = Object.entries(probersOf(context.pod, port)).flatMap(([path, prober]) => probeOf(path, prober));
   if (port === 0 || calls.length === 0) return {};
-  return { probes: { bind: { address: '0.0.0.0', port }, calls } };
+  return { probes: { bind: { address: anyAddressOf(context), port }, calls } };
 }
 
 function probeOf(path: string, prober: JsonObject): readonly ApplicationProbe[] {

@@ -41,9 +41,16 @@ function bootstrapOf(container: Container): Record<string, Json> {
 
 const probe = (name: string, handler: Record<string, unknown>) => ({ [name]: handler });
 
-describe.each(['sidecar', 'gateway', 'waypoint'])('the bootstrap of a %s', (template) => {
+const dualStack = { 'proxy.istio.io/config': 'proxyMetadata: {ISTIO_DUAL_STACK: "true"}' };
+
+describe.each([
+  ['sidecar', {}],
+  ['sidecar', dualStack],
+  ['gateway', {}],
+  ['waypoint', {}],
+])('the bootstrap of a %s with %j', (template, dual) => {
   test('is one that Envoy takes, with late values in place', async () => {
-    const annotations = { 'meltemi.io/proxy': 'envoy', 'inject.istio.io/templates': template };
+    const annotations = { 'meltemi.io/proxy': 'envoy', 'inject.istio.io/templates': template, ...dual };
     const pod = testPod(annotations, { evil: '$(POD_NAME)$' });
     const container = {
       name: 'web',
