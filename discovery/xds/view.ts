@@ -44,6 +44,8 @@ export class View {
   idleSince = 0;
   /** Its directory could not be computed and is tried again. */
   failed = false;
+  /** Names that could not be looked up, and are tried again. */
+  readonly failedNames = new Set<string>();
   readonly #translator: ErasedTranslator;
   readonly #deps: ViewDeps;
   readonly #entries = new Map<string, Slot<View> | undefined>();
@@ -72,7 +74,8 @@ export class View {
   isUnknown(name: string): boolean {
     if (this.failed && this.#directoryReads === 0) return true;
     const slot = this.#entries.get(name);
-    return slot !== undefined && slot.resource === undefined && this.#deps.slots.failed.has(slot);
+    if (slot === undefined) return this.failedNames.has(name);
+    return slot.resource === undefined && this.#deps.slots.failed.has(slot);
   }
 
   /** Whether the directory could be computed, if only some time ago. */
@@ -231,10 +234,13 @@ export class View {
     const { found } = this.#translator;
     this.#found.add(name);
     try {
-      return this.#deps.graph.read(found, key);
+      const ref = this.#deps.graph.read(found, key);
+      this.failedNames.delete(name);
+      return ref;
     } catch (error) {
-      this.#deps.onError(error, `${this.type} ${name}`);
-      return undefined;
+      if (!this.failedNames.has(name)) this.#deps.onError(error, `${this.type} ${name}`);
+      this.failedNames.add(name);
+      return this.#entries.get(name)?.ref;
     }
   }
 
@@ -260,6 +266,7 @@ export class View {
   #forget(name: string, slot: Slot<View> | undefined): void {
     this.#entries.delete(name);
     if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+    this.failedNames.delete(name);
     if (!this.#found.delete(name)) return;
     this.#deps.graph.drop(this.#translator.found, { client: this.client, name });
   }

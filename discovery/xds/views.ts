@@ -102,7 +102,10 @@ export class Views {
 
   #sort(marked: readonly CellRef[]): Sorted {
     const sorted: Sorted = { directories: new Map(), found: new Map(), slots: new Map() };
-    for (const view of this.#views.values()) if (view.failed) push(sorted.directories, view.type, view);
+    for (const view of this.#views.values()) {
+      if (view.failed) push(sorted.directories, view.type, view);
+      for (const name of view.failedNames) push(sorted.found, view.type, [view, name] as const);
+    }
     for (const slot of this.#slots.failed) push(sorted.slots, typeOfSlot(slot), slot);
     for (const { node, id, key } of marked) {
       const directory = this.#directories.get(node);
