@@ -1,16 +1,17 @@
 // Listeners of sidecars: one for each outbound address and port, and those that redirected connections come to.
 import { query, type Read } from '../../graph/graph.ts';
 import { dualStack } from '../../model/client-addresses.ts';
+import { clientView } from '../../model/client-view.ts';
 import { mesh } from '../../model/objects.ts';
 import { sidecarScope } from '../../model/sidecar-scope.ts';
 import type { Facets } from '../../proxy/proxy-class.ts';
 import { passthroughCluster } from '../names.ts';
-import { defineTranslator, type ResourceRef } from '../translator.ts';
+import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
 import type { DynamicDns, FilterClient } from './filters/context.ts';
 import { inboundListener, virtualInbound } from './inbound/inbound-listener.ts';
 import { type InboundPort, inboundPorts } from './inbound/inbound-ports.ts';
 import { type OutboundListenerKey, outboundListener } from './outbound/outbound-listener.ts';
-import { type OutboundPlan, outboundPlans, wildcards } from './outbound/outbound-plan.ts';
+import { identified, type OutboundPlan, outboundPlans, wildcards } from './outbound/outbound-plan.ts';
 import { virtualOutbound, virtualOutboundListener } from './outbound/virtual-outbound.ts';
 import { outboundPolicyCluster } from './route/catch-all.ts';
 import { httpProxyRoute } from './sidecar-routes.ts';
@@ -58,7 +59,7 @@ const listenerMesh = query('listener-mesh', (read, _key: 'mesh'): ListenerMesh =
 });
 
 function outbound(read: Read, client: Client): readonly Named[] {
-  const { namespace, scope, labels, ipFamily, settings, interception, addresses } = client;
+  const { namespace, scope, ipFamily, settings, interception, addresses } = client;
   const policy = read(sidecarScope, { namespace, scope }).outboundTrafficPolicy;
   const cluster = outboundPolicyCluster(policy);
   // Only HTTP says which name it wants; other connections keep their address.
@@ -68,7 +69,14 @@ function outbound(read: Read, client: Client): readonly Named[] {
   const anyHost: DynamicDns = { cache: 'allow_any_dfp_dns_cache', family: ipFamily, maxHosts: 1024 };
   const { idleTimeoutMs, exactBalanceOutbound: exactBalance = false } = settings;
   const idle = idleTimeoutMs === undefined ? {} : { idleTimeoutMs };
-  const plans = read(outboundPlans, { namespace, scope, labels, ipFamily, settings, interception, addresses, ...idle });
+  const plans = read(outboundPlans, {
+    ...clientView(read, client),
+    ipFamily,
+    settings,
+    interception,
+    addresses,
+    ...idle,
+  });
   const keyOf = (plan: OutboundPlan): OutboundListenerKey => ({
     plan,
     fallback,
@@ -77,7 +85,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
   });
   const { outboundPort, httpPort } = read(listenerMesh, 'mesh');
   const named = [...plans, ...explicitProxy(settings.httpProxyPort ?? httpPort, ipFamily)].map(
-    (plan): Named => [plan.name, refTo({ query: outboundListener, key: keyOf(plan) })],
+    (plan): Named => [plan.name, refTo(outboundListener, keyOf(plan))],
   );
   if (interception === 'NONE' || outboundPort === 0) return named;
   const key = {
@@ -88,7 +96,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
     ...idle,
     ...(dynamic ? { dynamic: { ...base, dynamicDns: anyHost } } : {}),
   };
-  return [...named, [virtualOutbound, refTo({ query: virtualOutboundListener, key })]];
+  return [...named, [virtualOutbound, refTo(virtualOutboundListener, key)]];
 }
 
 /** A wildcard host of its own is resolved through its own cache, else unknown hosts through theirs. */
@@ -102,7 +110,7 @@ function explicitProxy(port: number, ipFamily: Client['ipFamily']): readonly Out
   if (port === 0) return [];
   const bind = ipFamily === 'v6' ? '::1' : '127.0.0.1';
   const http = { routeName: httpProxyRoute, grpcWeb: false, proxy: true };
-  return [{ name: `${bind}_${port}`, binds: [bind], port, bindToPort: true, http, chains: [] }];
+  return [identified({ name: `${bind}_${port}`, binds: [bind], port, bindToPort: true, http, chains: [] })];
 }
 
 function inbound(read: Read, client: Client): readonly Named[] {
@@ -128,13 +136,13 @@ function inbound(read: Read, client: Client): readonly Named[] {
   const named = own.map((port): Named => {
     const name = `${port.bind}_${port.port}`;
     const key = { ...common, transparent: false, name, binds: [port.bind], port: port.port, ports: [port] };
-    return [name, refTo({ query: inboundListener, key })];
+    return [name, refTo(inboundListener, key)];
   });
   const port = read(listenerMesh, 'mesh').inboundPort;
   if (interception === 'NONE' || port === 0) return named;
   const captured: readonly InboundPort[] = ports.filter(({ bindToPort }) => !bindToPort);
   const key = { ...common, name: virtualInbound, binds: captureBinds(read, ipFamily), port, ports: captured, others };
-  return [...named, [virtualInbound, refTo({ query: inboundListener, key })]];
+  return [...named, [virtualInbound, refTo(inboundListener, key)]];
 }
 
 function filterClient({ capabilities, settings, canonical, cluster, namespace }: Client): FilterClient {
@@ -159,9 +167,4 @@ function filterClient({ capabilities, settings, canonical, cluster, namespace }:
 function captureBinds(read: Read, ipFamily: Client['ipFamily']): readonly string[] {
   const all = wildcards(ipFamily);
   return read(dualStack, 'facts') ? all : all.slice(0, 1);
-}
-
-/** Erases the type of a reference's key, which its own query knows. */
-function refTo<K>(ref: ResourceRef<K>): ResourceRef {
-  return ref as unknown as ResourceRef;
 }

@@ -1,58 +1,65 @@
 // Routes of sidecars: a configuration by port, by `host:port` for sniffed ports, for sockets and the explicit proxy.
 import type { Read } from '../../graph/graph.ts';
+import type { AddressClient } from '../../model/client-addresses.ts';
+import { type ClientView, clientView, clientViewId } from '../../model/client-view.ts';
 import { type EgressListener, sidecarScope } from '../../model/sidecar-scope.ts';
-import type { ProxySettings } from '../../proxy/proxy.ts';
 import type { EncodedResource } from '../../resource.ts';
-import { defineTranslator, resourceQuery } from '../translator.ts';
+import { defineTranslator, refTo, resourceQuery } from '../translator.ts';
 import { proxyHeaders } from './proxy-config.ts';
 import { catchAllFrame } from './route/catch-all.ts';
 import { emptyRouteConfiguration, routeConfiguration } from './route/route-configuration.ts';
-import { virtualHostFrame } from './route/virtual-host.ts';
-import { type RouteClient, virtualHostPlan } from './route/virtual-host-plan.ts';
+import { virtualHostFrame, virtualHostKey } from './route/virtual-host.ts';
+import { virtualHostPlan } from './route/virtual-host-plan.ts';
 
 /** Routes of sidecars. They are asked for by name only; every name gets an answer. */
 export const sidecarRoutes = defineTranslator('sidecar-routes', {
   type: 'route',
   facets: ['namespace', 'scope', 'dnsDomain', 'labels', 'ipFamily', 'settings'],
   list: () => new Map(),
-  find: (_read, client, name) => ({ query: routes, key: { ...client, name } }) as never,
+  find: (read, client, name) => {
+    const { dnsDomain, ipFamily, settings } = client;
+    const dns = settings.dnsCapture === true ? { dnsCapture: true } : {};
+    const { attemptCount } = read(proxyHeaders, settings.proxyConfig ?? '');
+    return refTo(routes, { ...clientView(read, client), dnsDomain, ipFamily, settings: dns, attemptCount, name });
+  },
 });
 
 /** What a route configuration is called when it is for the explicit proxy. */
 export const httpProxyRoute = 'http_proxy';
 
-interface RouteKey extends Omit<RouteClient, 'settings'> {
-  readonly settings: ProxySettings;
+interface RouteKey extends ClientView, AddressClient {
+  readonly dnsDomain: string;
+  readonly attemptCount: boolean;
   readonly name: string;
 }
 
 const routes = resourceQuery<RouteKey>(
   'sidecar-route',
-  ({ name, ...client }) => JSON.stringify([name, ...Object.entries(client).sort(([a], [b]) => (a < b ? -1 : 1))]),
-  (read, { name, ...client }) => configurationOf(read, client, name),
+  (key) => {
+    const { name, dnsDomain, ipFamily, settings, attemptCount } = key;
+    return `${name}|${clientViewId(key)}|${dnsDomain}|${ipFamily}|${settings.dnsCapture === true}|${attemptCount}`;
+  },
+  (read, key) => configurationOf(read, key),
 );
 
-function configurationOf(read: Read, client: Omit<RouteKey, 'name'>, name: string): EncodedResource {
+function configurationOf(read: Read, { name, ...client }: RouteKey): EncodedResource {
   const wanted = parseName(name);
   if (wanted === undefined) return emptyRouteConfiguration(name);
-  const scope = read(sidecarScope, client);
-  const { attemptCount } = read(proxyHeaders, client.settings.proxyConfig ?? '');
+  const scope = read(sidecarScope, client.view);
   const listener = listenerFor(scope.egress, wanted);
   const egress = scope.egress[listener];
   const port = egress?.port?.protocol.toUpperCase() === 'HTTP_PROXY' ? 0 : wanted.port;
-  const hosts = egress === undefined ? [] : read(virtualHostPlan, { ...client, listener, port, attemptCount });
+  const hosts = egress === undefined ? [] : read(virtualHostPlan, { ...client, listener, port });
   if (wanted.sniffed) {
     // The connection is known to be for this service, whatever Host says.
-    const own = hosts.filter((host) => host.name === name).map((host) => ({ ...host, domains: ['*'] }));
-    return routeConfiguration(
-      name,
-      own.map((host) => read(virtualHostFrame, host)),
-    );
+    const own = hosts.find((host) => host.name === name);
+    const frames = own === undefined ? [] : [read(virtualHostFrame, virtualHostKey({ ...own, domains: ['*'] }))];
+    return routeConfiguration(name, frames);
   }
   const catchesAll = hosts.some(({ domains }) => domains.includes('*'));
   return routeConfiguration(name, [
     ...hosts.map((host) => read(virtualHostFrame, host)),
-    ...(catchesAll ? [] : [catchAllFrame(scope.outboundTrafficPolicy, attemptCount)]),
+    ...(catchesAll ? [] : [catchAllFrame(scope.outboundTrafficPolicy, client.attemptCount)]),
   ]);
 }
 

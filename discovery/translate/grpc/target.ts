@@ -3,12 +3,11 @@ import type { Read } from '../../graph/graph.ts';
 import { serviceOfHost } from '../../model/scope-services.ts';
 import type { Service } from '../../model/service.ts';
 import { services } from '../../model/services.ts';
+import type { ScopeKey } from '../../model/sidecar-scope.ts';
 import { fqdnCandidates } from './dns-search.ts';
 
 /** The client, as far as names mean different things to it. */
-export interface GrpcClient {
-  readonly namespace: string;
-  readonly scope: string;
+export interface GrpcClient extends ScopeKey {
   readonly dnsDomain: string;
 }
 
@@ -33,7 +32,7 @@ export function targetOf(read: Read, client: GrpcClient, name: string): GrpcTarg
 /** The target of a route configuration's or cluster's name, with its subset. */
 export function outboundTargetOf(
   read: Read,
-  client: GrpcClient,
+  client: ScopeKey,
   name: string,
 ): (GrpcTarget & { readonly subset: string }) | undefined {
   const [direction, port = '', subset = '', hostname = '', ...rest] = name.split('|');
@@ -44,7 +43,7 @@ export function outboundTargetOf(
   return { service, port: number, subset };
 }
 
-function serviceNamed(read: Read, { namespace, scope }: GrpcClient, hostname: string): Service | undefined {
+function serviceNamed(read: Read, { namespace, scope }: ScopeKey, hostname: string): Service | undefined {
   const scoped = read(serviceOfHost, { namespace, scope, hostname });
   return scoped === undefined ? undefined : read(services, scoped.service);
 }

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { query, type Read } from '../../../graph/graph.ts';
 import { type AddressClient, addressesFor } from '../../../model/client-addresses.ts';
+import { clientViewId } from '../../../model/client-view.ts';
 import { facts } from '../../../model/objects.ts';
 import { isHttp, parseProtocol } from '../../../model/protocol.ts';
 import { scopeServices } from '../../../model/scope-services.ts';
@@ -45,10 +46,9 @@ export const outboundContributions = query<
 >(
   'outbound-contributions',
   (read, { listener, of, ...client }) => {
-    const { namespace, scope } = client;
-    const egress = read(sidecarScope, { namespace, scope }).egress[listener];
+    const egress = read(sidecarScope, client.view).egress[listener];
     if (egress === undefined) return [];
-    return read(scopeServices, { namespace, scope, listener, of }).flatMap((scoped) => {
+    return read(scopeServices, { ...client.view, listener, of }).flatMap((scoped) => {
       const service = read(services, scoped.service);
       if (service === undefined || service.resolution === 'alias') return [];
       return portsOf(service, egress).flatMap((port) => contributionsOf(read, client, listener, egress, service, port));
@@ -59,9 +59,9 @@ export const outboundContributions = query<
 
 /** Text that identifies a client: equal text, equal listeners. */
 export function clientId(client: OutboundClient): string {
-  const { namespace, scope, labels, ipFamily, settings, interception, addresses, idleTimeoutMs } = client;
+  const { ipFamily, settings, interception, addresses, idleTimeoutMs } = client;
   const dns = settings.dnsCapture === true;
-  return JSON.stringify([namespace, scope, labels, ipFamily, dns, interception, addresses, idleTimeoutMs ?? -1]);
+  return JSON.stringify([clientViewId(client), ipFamily, dns, interception, addresses, idleTimeoutMs ?? -1]);
 }
 
 /** A Sidecar's own port stands for whatever port the service has. */

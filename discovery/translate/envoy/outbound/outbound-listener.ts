@@ -38,7 +38,8 @@ export interface OutboundListenerKey {
 /** Cells of outbound listeners. */
 export const outboundListener = resourceQuery<OutboundListenerKey>(
   'outbound-listener',
-  (key) => JSON.stringify(key),
+  ({ plan, fallback, exactBalance, http }) =>
+    `${plan.id}|${fallback ?? ''}|${exactBalance}|${http === undefined ? '' : JSON.stringify(http)}`,
   (read, key) => {
     const listener = buildListener(read, key);
     return encodeResource(typeUrls.listener, key.plan.name, toBinary(ListenerSchema, listener));

@@ -25,15 +25,16 @@ export interface OutboundPlan {
   readonly bindToPort: boolean;
   readonly http?: HttpPart;
   readonly chains: readonly TcpChain[];
+  /** Text of all of the above, made once. */
+  readonly id: string;
 }
 
 /** Listeners of a client's services, sorted by name. */
 export const outboundPlans = query<OutboundClient, readonly OutboundPlan[]>(
   'outbound-plans',
   (read, client) => {
-    const { namespace, scope } = client;
     const merged = new Map<string, Merged>();
-    const { egress } = read(sidecarScope, { namespace, scope });
+    const { egress } = read(sidecarScope, client.view);
     egress.forEach((listener, index) => {
       // Listeners with a port of their own are not added to by the one that stands for all other ports.
       if (listener.port === undefined) for (const entry of merged.values()) entry.locked = true;
@@ -43,7 +44,10 @@ export const outboundPlans = query<OutboundClient, readonly OutboundPlan[]>(
       .map((entry) => planOf(entry, client.ipFamily))
       .sort((a, b) => compareText(a.name, b.name));
   },
-  { idOf: clientId },
+  {
+    idOf: clientId,
+    equals: (a, b) => a.length === b.length && a.every((plan, i) => plan.id === b[i]?.id),
+  },
 );
 
 interface Merged {
@@ -138,12 +142,17 @@ export function wildcards(ipFamily: OutboundClient['ipFamily']): readonly [strin
 
 function planOf({ bind, port, bindToPort, http, chains }: Merged, ipFamily: OutboundClient['ipFamily']): OutboundPlan {
   const binds = bind === '' ? wildcards(ipFamily) : [bind];
-  return {
+  return identified({
     name: `${binds[0]}_${port}`,
     binds,
     port,
     bindToPort,
     ...(http === undefined ? {} : { http }),
     chains,
-  };
+  });
+}
+
+/** Completes a plan with its text. */
+export function identified(plan: Omit<OutboundPlan, 'id'>): OutboundPlan {
+  return { ...plan, id: JSON.stringify(plan) };
 }

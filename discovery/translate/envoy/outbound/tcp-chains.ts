@@ -3,6 +3,7 @@
 import { millisecondsOf, parseDuration } from '../../../../config/duration.ts';
 import type { RouteDestination } from '../../../../config/kinds/virtual-service.ts';
 import type { Read } from '../../../graph/graph.ts';
+import type { ClientView } from '../../../model/client-view.ts';
 import { appliedRule } from '../../../model/destination-rules.ts';
 import { mesh } from '../../../model/objects.ts';
 import { isTls } from '../../../model/protocol.ts';
@@ -27,10 +28,7 @@ export interface TcpChain {
 }
 
 /** The client, as far as its TCP routes depend on it. */
-export interface StreamClient {
-  readonly namespace: string;
-  readonly scope: string;
-  readonly labels: Readonly<Record<string, string>>;
+export interface StreamClient extends ClientView {
   readonly ipFamily: 'v4' | 'v6' | 'dual';
   /** Idle timeout that the proxy asks for by its metadata. */
   readonly idleTimeoutMs?: number;
@@ -55,9 +53,8 @@ export interface StreamPort {
 
 /** Filter chains of a port. TLS ports are told apart by SNI only where nothing else does. */
 export function tcpChains(read: Read, client: StreamClient, wanted: StreamPort): readonly TcpChain[] {
-  const { namespace, scope } = client;
   const { hostname } = wanted.service;
-  const rules = read(streamRoutesOfService, { namespace, scope, listener: wanted.listener, hostname })
+  const rules = read(streamRoutesOfService, { ...client.view, listener: wanted.listener, hostname })
     .map((key) => read(virtualServices, key))
     .filter((found) => found !== undefined)
     .map((found) => found as VirtualRoutes);
@@ -78,8 +75,8 @@ function matches(match: StreamMatch, client: StreamClient, port: number): boolea
   const gateways = match.gateways ?? [];
   if (gateways.length > 0 && !gateways.includes(meshGateway)) return false;
   if ((match.port ?? 0) !== 0 && match.port !== port) return false;
-  if ((match.sourceNamespace ?? '') !== '' && match.sourceNamespace !== client.namespace) return false;
-  return Object.entries(match.sourceLabels ?? {}).every(([name, value]) => client.labels[name] === value);
+  if ((match.sourceNamespace ?? '') !== '' && match.sourceNamespace !== client.source.namespace) return false;
+  return Object.entries(match.sourceLabels ?? {}).every(([name, value]) => client.source.labels[name] === value);
 }
 
 function tlsChains(
@@ -184,16 +181,17 @@ function routedTarget(
   };
 }
 
-function hostService(read: Read, { namespace, scope }: StreamClient, hostname: string): Service | undefined {
-  const scoped = read(serviceOfHost, { namespace, scope, hostname });
+function hostService(read: Read, { view }: StreamClient, hostname: string): Service | undefined {
+  const scoped = read(serviceOfHost, { ...view, hostname });
   return scoped === undefined ? undefined : read(services, scoped.service);
 }
 
 /** What a DestinationRule changes about connections, besides their cluster. */
 function policyParts(read: Read, client: StreamClient, hostname: string, port: number, subset: string) {
   const found = hostService(read, client, hostname);
-  const key = { namespace: client.namespace, hostname, serviceNamespace: found?.namespace ?? '' };
-  const rule = found === undefined ? '' : appliedRule(read, key, client.labels);
+  const { namespace, labels } = client.policy;
+  const key = { namespace, hostname, serviceNamespace: found?.namespace ?? '' };
+  const rule = found === undefined ? '' : appliedRule(read, key, labels);
   const policy = trafficPolicyOf(read, { rule, port, subset });
   const written = policy.connectionPool?.tcp?.idleTimeout;
   const parsed = written === undefined ? undefined : parseDuration(written);

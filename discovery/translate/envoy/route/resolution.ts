@@ -2,6 +2,7 @@
 import type { ConsistentHash } from '../../../../config/kinds/destination-rule.ts';
 import type { Destination, HttpRetry } from '../../../../config/kinds/virtual-service.ts';
 import { query, type Read } from '../../../graph/graph.ts';
+import type { ClientView } from '../../../model/client-view.ts';
 import { appliedRule } from '../../../model/destination-rules.ts';
 import { mesh } from '../../../model/objects.ts';
 import { type VirtualRoutes, virtualServices } from '../../../model/route.ts';
@@ -10,11 +11,7 @@ import { services } from '../../../model/services.ts';
 import { trafficPolicyOf } from '../../../model/traffic-policy.ts';
 
 /** Who asks, as far as destinations differ by it. */
-export interface DestinationClient {
-  readonly namespace: string;
-  readonly scope: string;
-  readonly labels: Readonly<Record<string, string>>;
-}
+export type DestinationClient = Pick<ClientView, 'view' | 'policy'>;
 
 /** Outcomes by destination; the key of a cell that is shared by all clients with the same. */
 export interface Resolution {
@@ -43,7 +40,7 @@ export const resolution = query<DestinationClient & { readonly rules: string; re
     }
     return { ports, hashes };
   },
-  { idOf: (key) => JSON.stringify([key.rules, key.port, key.namespace, key.scope, key.labels]) },
+  { idOf: ({ rules, port, view, policy }) => JSON.stringify([rules, port, view, policy]) },
 );
 
 /** The hash by which a client's load on a service's port is balanced, if its rules ask for one. */
@@ -54,10 +51,11 @@ export function consistentHashOf(
   port: number,
   subset: string,
 ): ConsistentHash | undefined {
-  const scoped = read(serviceOfHost, { namespace: client.namespace, scope: client.scope, hostname });
+  const scoped = read(serviceOfHost, { ...client.view, hostname });
   if (scoped === undefined) return undefined;
   const serviceNamespace = scoped.service.slice(0, scoped.service.indexOf('/'));
-  const rule = appliedRule(read, { namespace: client.namespace, hostname, serviceNamespace }, client.labels);
+  const { namespace, labels } = client.policy;
+  const rule = appliedRule(read, { namespace, hostname, serviceNamespace }, labels);
   return rule === '' ? undefined : trafficPolicyOf(read, { rule, port, subset }).loadBalancer?.consistentHash;
 }
 
@@ -78,7 +76,7 @@ function destinationsOf(rules: VirtualRoutes): readonly Destination[] {
 }
 
 function onlyPortOf(read: Read, client: DestinationClient, hostname: string): number | undefined {
-  const scoped = read(serviceOfHost, { namespace: client.namespace, scope: client.scope, hostname });
+  const scoped = read(serviceOfHost, { ...client.view, hostname });
   const ports = (scoped === undefined ? undefined : read(services, scoped.service)?.ports) ?? [];
   return ports.length === 1 ? ports[0]?.number : undefined;
 }

@@ -8,6 +8,7 @@ import {
   VirtualHostSchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
 import { query } from '../../../graph/graph.ts';
+import type { ClientPart } from '../../../model/client-view.ts';
 import { meshGateway, virtualServices } from '../../../model/route.ts';
 import { encodeField } from '../../../resource.ts';
 import { outboundCluster } from '../../names.ts';
@@ -30,11 +31,13 @@ export interface RulesSource extends Resolution {
   readonly kind: 'rules';
   readonly rules: string;
   /** The client, only where some match asks for its labels or namespace. */
-  readonly client?: Pick<RouteContext, 'namespace' | 'labels'>;
+  readonly client?: ClientPart;
 }
 
 /** All that a virtual host's bytes rest on, besides the VirtualService and the mesh's default retries. */
 export interface VirtualHostKey {
+  /** Text of all of the below, made once: the key's identity. */
+  readonly id: string;
   readonly name: string;
   readonly domains: readonly string[];
   readonly port: number;
@@ -42,6 +45,12 @@ export interface VirtualHostKey {
   /** For proxyless gRPC, which has no timeouts by route. */
   readonly streamTimeouts: boolean;
   readonly source: ServiceSource | RulesSource;
+}
+
+/** Completes a key. `sourceId` is the text of its source. */
+export function virtualHostKey(key: Omit<VirtualHostKey, 'id'>, sourceId = JSON.stringify(key.source)): VirtualHostKey {
+  const { name, domains, port, attemptCount, streamTimeouts } = key;
+  return { ...key, id: `${name}|${domains.join()}|${port}|${attemptCount}|${streamTimeouts}|${sourceId}` };
 }
 
 /** A virtual host as field `virtual_hosts` of its route configuration. */
@@ -64,7 +73,7 @@ export const virtualHostFrame = query<VirtualHostKey, Uint8Array>(
     });
     return encodeField(2, toBinary(VirtualHostSchema, host));
   },
-  { idOf: (key) => JSON.stringify(key), equals: (a, b) => Buffer.compare(a, b) === 0 },
+  { idOf: ({ id }) => id, equals: (a, b) => Buffer.compare(a, b) === 0 },
 );
 
 /** The context in which a VirtualService's routes are made for sidecars. */
