@@ -6,7 +6,7 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { type Diagnostic, errorOf, hasErrors, warningOf } from '../diagnostic.ts';
 import type { AnyObject } from '../kinds/kinds.ts';
-import { compareText, keyOf, type ObjectRef, refOf } from '../object.ts';
+import { compareText, keyOf, type ObjectRef, type Position, refOf } from '../object.ts';
 import { parseYaml, type YamlDocument, yamlLimits } from '../yaml.ts';
 import type { CheckObject, ObjectChange, Source, SourceSink } from './source.ts';
 
@@ -28,9 +28,10 @@ const settleMs = 10;
 /** Milliseconds between looks at a folder whose events may be lost. */
 const pollMs = 2_000;
 
+/** An object with its place. Its document is not kept: a parsed one weighs far more than what is made of it. */
 interface FoundObject {
   readonly object: AnyObject;
-  readonly document: YamlDocument;
+  readonly position: Position;
 }
 
 interface FileState {
@@ -175,7 +176,7 @@ class FileSource implements Source {
       if (!next.has(key)) changes.push({ ...identityOf(found.object), object: undefined });
     for (const [key, { found }] of next) {
       if (this.#published.get(key)?.found.object === found.object) continue;
-      changes.push({ ...identityOf(found.object), object: found.object, position: found.document.positionOf('') });
+      changes.push({ ...identityOf(found.object), object: found.object, position: found.position });
     }
     this.#published = next;
     this.#sink.apply(changes);
@@ -230,20 +231,18 @@ function readObjects(
     if (ref === undefined) continue;
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`;
     const last = before?.objects.get(key);
-    const positioned: YamlDocument =
-      prefix === '' ? document : { value: raw, positionOf: (path) => document.positionOf(`${prefix}${path}`) };
+    const position = document.positionOf(prefix.replace(/\.$/, ''));
     if (result.object === undefined && last !== undefined) {
       objects.set(key, last);
       diagnostics.push(
         warningOf('kept-last-good', 'the last valid version stays in force', {
           object: ref,
-          position: positioned.positionOf(''),
+          position,
         }),
       );
     } else if (result.object !== undefined) {
-      if (objects.has(key))
-        diagnostics.push(duplicateOf({ object: result.object, document: positioned }, objects.get(key)));
-      else objects.set(key, { object: result.object, document: positioned });
+      if (objects.has(key)) diagnostics.push(duplicateOf({ object: result.object, position }, objects.get(key)));
+      else objects.set(key, { object: result.object, position });
     }
   }
   // Where a document cannot be parsed nobody knows which object it was: what the file held and now lacks stays in force.
@@ -284,11 +283,11 @@ function refOfRaw(raw: unknown): ObjectRef | undefined {
 }
 
 function duplicateOf(second: FoundObject, first: FoundObject | undefined): Diagnostic {
-  const place = first?.document.positionOf('');
+  const place = first?.position;
   const where = place === undefined ? '' : ` in ${place.file}:${place.line}`;
   return warningOf('duplicate-object', `already defined${where}; this definition is ignored`, {
     object: refOf(second.object),
-    position: second.document.positionOf(''),
+    position: second.position,
   });
 }
 
