@@ -35,11 +35,14 @@ export const scopeServices = query<ScopeServicesKey, readonly ScopedService[]>(
   'scope-services',
   (read, { namespace, scope, listener, of }) => {
     const found: ScopedService[] = [];
+    const client = { namespace, scope };
+    const egress = read(sidecarScope, client).egress[listener];
+    if (egress === undefined) return found;
     for (const key of read(servicesByNamespace, of)) {
       const service = read(services, key);
-      const scoped = service === undefined ? undefined : imported(read, service, { namespace, scope }, listener);
+      const scoped = service === undefined ? undefined : imported(service, client, egress);
       if (service === undefined || scoped === undefined) continue;
-      if (winnerOf(read, service.hostname, { namespace, scope }, listener) === key) found.push(scoped);
+      if (winnerOf(read, service.hostname, client, egress) === key) found.push(scoped);
     }
     return found;
   },
@@ -51,11 +54,10 @@ export const serviceOfHost = query<ScopeKey & { readonly hostname: string }, Sco
   'service-of-host',
   (read, { namespace, scope, hostname }) => {
     const client = { namespace, scope };
-    const { egress } = read(sidecarScope, client);
-    for (let listener = 0; listener < egress.length; listener++) {
-      const key = winnerOf(read, hostname, client, listener);
+    for (const egress of read(sidecarScope, client).egress) {
+      const key = winnerOf(read, hostname, client, egress);
       const service = key === undefined ? undefined : read(services, key);
-      const scoped = service === undefined ? undefined : imported(read, service, client, listener);
+      const scoped = service === undefined ? undefined : imported(service, client, egress);
       if (scoped !== undefined) return scoped;
     }
     return undefined;
@@ -63,10 +65,9 @@ export const serviceOfHost = query<ScopeKey & { readonly hostname: string }, Sco
   { idOf: ({ namespace, scope, hostname }) => `${namespace}|${scope}|${hostname}` },
 );
 
-function imported(read: Read, service: Service, client: ScopeKey, listener: number): ScopedService | undefined {
+function imported(service: Service, client: ScopeKey, egress: EgressListener): ScopedService | undefined {
   if (!exportedTo(service.exportTo, client.namespace)) return undefined;
-  const egress = read(sidecarScope, client).egress[listener];
-  if (egress === undefined || !egressAdmits(egress, service.namespace, service.hostname)) return undefined;
+  if (!egressAdmits(egress, service.namespace, service.hostname)) return undefined;
   const number = matchedPort(egress);
   if (number === 0) return { service: service.key };
   return service.ports.some((port) => port.number === number) ? { service: service.key, ports: [number] } : undefined;
@@ -76,12 +77,12 @@ function imported(read: Read, service: Service, client: ScopeKey, listener: numb
  * Of the services that define a host, the one a client gets: with a Sidecar its own namespace's, then Kubernetes' before
  * a ServiceEntry's, then the oldest.
  */
-function winnerOf(read: Read, hostname: string, client: ScopeKey, listener: number): string | undefined {
+function winnerOf(read: Read, hostname: string, client: ScopeKey, egress: EgressListener): string | undefined {
   const rivals = read(servicesByHost, hostname);
   if (rivals.length <= 1) return rivals[0];
   const candidates = rivals
     .map((key) => read(services, key))
-    .filter((service) => service !== undefined && imported(read, service, client, listener) !== undefined) as Service[];
+    .filter((service) => service !== undefined && imported(service, client, egress) !== undefined) as Service[];
   const own = (service: Service): number => (client.scope !== '' && service.namespace === client.namespace ? 0 : 1);
   const kubernetes = (service: Service): number => (service.registry === 'Kubernetes' ? 0 : 1);
   const best = candidates.sort(

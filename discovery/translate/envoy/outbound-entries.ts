@@ -80,9 +80,11 @@ export function outboundDirectory(
 ): Map<string, ResourceRef> {
   const directory = new Map<string, ResourceRef>();
   const networked = isNetworked(read, client);
+  // One listener names nothing twice; the check would cost as much as the rest.
+  const unique = read(sidecarScope, client).egress.length === 1;
   const visit = (entry: ClusterEntry): void => {
     const ref = refsOf(read, entry, client, networked)[part];
-    if (ref !== undefined && !directory.has(entry.name)) directory.set(entry.name, ref);
+    if (ref !== undefined && (unique || !directory.has(entry.name))) directory.set(entry.name, ref);
   };
   visitEntries(read, client, false, visit);
   if (isSniRouter(read, client)) visitEntries(read, client, true, visit);
