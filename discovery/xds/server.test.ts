@@ -8,7 +8,7 @@ import {
   fakeTranslators,
   writeFake,
 } from '../../test/support/xds/fake-mesh.ts';
-import { connect, type GrpcConnection, openDeaf } from '../../test/support/xds/grpc-client.ts';
+import { askOnce, connect, type GrpcConnection, openDeaf } from '../../test/support/xds/grpc-client.ts';
 import { proxies } from '../proxy/classify.ts';
 import { typeUrls } from '../xds-types.ts';
 import { createXdsServer, type XdsServer, type XdsServerOptions } from './server.ts';
@@ -209,6 +209,16 @@ describe('the server', () => {
     await expect.poll(() => server.publisher.streams.size).toBe(1);
     await set({ cluster: { a: 'a=1' } });
     await second.next(({ resources }) => resources.has('a'));
+  });
+
+  test('describes itself to grpcurl', async () => {
+    const { address } = await start();
+    for (const version of ['v1', 'v1alpha']) {
+      const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+      // Field 7, an empty string: list_services.
+      const answer = await askOnce(address, path, Buffer.from([0x3a, 0x00]));
+      expect(answer.toString('latin1')).toContain('envoy.service.discovery.v3.AggregatedDiscoveryService');
+    }
   });
 
   test('a second server on the same port is told so', async () => {

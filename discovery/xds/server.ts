@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { SecureContextOptions } from 'node:tls';
+import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { Admission, type AdmissionOptions } from './admission.ts';
 import type { Authenticate, CallerFacts } from './caller.ts';
@@ -9,41 +10,11 @@ import { enter, type GateOptions } from './gate.ts';
 import { noMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher-options.ts';
+import { reflect, reflectionServices } from './reflection.ts';
 import type { Variant } from './request.ts';
+import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { XdsStream } from './stream.ts';
 import type { StreamStatus, Transport } from './transport.ts';
-
-/** Bounds of the server. Times in milliseconds, sizes in bytes. */
-export interface ServerLimits {
-  /** Largest request. Default 64 MiB, because a reconnecting client names everything that it has. */
-  readonly maxRequestBytes: number;
-  readonly maxStreams: number;
-  /** A stream that says nothing for so long is ended. */
-  readonly firstRequestMs: number;
-  readonly authenticationMs: number;
-  /** A client that does not take a message for so long is ended. */
-  readonly sendMs: number;
-  /** Requests a second that one stream may make for long; above it, reading slows down. */
-  readonly requestRate: number;
-  readonly keepaliveMs: number;
-  readonly keepaliveTimeoutMs: number;
-  /** Connections are asked to come again after this time (with jitter), so that load spreads over replicas. */
-  readonly maxConnectionAgeMs: number;
-  readonly maxConnectionAgeGraceMs: number;
-}
-
-const defaultLimits: ServerLimits = {
-  maxRequestBytes: 64 * 1024 * 1024,
-  maxStreams: 100_000,
-  firstRequestMs: 15_000,
-  authenticationMs: 10_000,
-  sendMs: 60_000,
-  requestRate: 500,
-  keepaliveMs: 30_000,
-  keepaliveTimeoutMs: 10_000,
-  maxConnectionAgeMs: 30 * 60_000,
-  maxConnectionAgeGraceMs: 10_000,
-};
 
 /** What the server needs besides the publisher's own options. */
 export interface XdsServerOptions extends Omit<PublisherOptions, 'epoch'> {
@@ -171,6 +142,7 @@ async function listen(front: Front, { address, tls, services = [] }: ListenOptio
     DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls !== undefined),
   });
   for (const { definition, implementation } of services) server.addService(definition, implementation);
+  addReflection(server, [discoveryService, ...services.map(({ definition }) => definition)]);
   const credentials = tls === undefined ? grpc.ServerCredentials.createInsecure() : new ReloadingCredentials(tls);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
@@ -191,11 +163,40 @@ function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
   });
 }
 
+function addReflection(server: grpc.Server, definitions: readonly grpc.ServiceDefinition[]): void {
+  const paths = definitions.flatMap((definition) => Object.values(definition).map(({ path }) => path));
+  const services = [...new Set([...paths.map((path) => path.split('/')[1] ?? ''), ...reflectionServices])].sort();
+  for (const name of reflectionServices) {
+    const definition = { ServerReflectionInfo: method(name, 'ServerReflectionInfo') };
+    server.addService(definition, { ServerReflectionInfo: (call: Call) => answerReflection(call, services) });
+  }
+}
+
+function answerReflection(call: Call, services: readonly string[]): void {
+  call.on('error', () => {});
+  call.on('data', (request: Buffer) => {
+    call.pause();
+    reflectedFiles()
+      .then((files) => call.write(Buffer.from(reflect(request, { services, files })), () => call.resume()))
+      .catch(() => endCall(call, 'INVALID_ARGUMENT', 'the message is not a reflection request'));
+  });
+  call.on('end', () => call.end());
+}
+
+// Loaded when asked for.
+async function reflectedFiles(): Promise<readonly DescFile[]> {
+  const [ads, ca] = await Promise.all([
+    import('../../protos/gen/envoy/service/discovery/v3/ads_pb.ts'),
+    import('../../protos/gen/istio/ca_pb.ts'),
+  ]);
+  return [ads.file_envoy_service_discovery_v3_ads, ca.file_istio_ca];
+}
+
 type Call = grpc.ServerDuplexStream<Buffer, Buffer>;
 
 const asIs = (bytes: Buffer): Buffer => bytes;
-const method = (name: string) => ({
-  path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,
+const method = (service: string, name: string) => ({
+  path: `/${service}/${name}`,
   requestStream: true,
   responseStream: true,
   requestSerialize: asIs,
@@ -204,10 +205,12 @@ const method = (name: string) => ({
   responseDeserialize: asIs,
 });
 
+const aggregated = 'envoy.service.discovery.v3.AggregatedDiscoveryService';
+
 /** envoy.service.discovery.v3.AggregatedDiscoveryService with bytes as messages; clients in tests use it too. */
 export const discoveryService: grpc.ServiceDefinition = {
-  StreamAggregatedResources: method('StreamAggregatedResources'),
-  DeltaAggregatedResources: method('DeltaAggregatedResources'),
+  StreamAggregatedResources: method(aggregated, 'StreamAggregatedResources'),
+  DeltaAggregatedResources: method(aggregated, 'DeltaAggregatedResources'),
 };
 
 async function serve(front: Front, call: Call, variant: Variant, tls: boolean): Promise<void> {

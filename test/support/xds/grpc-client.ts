@@ -102,3 +102,19 @@ export function openDeaf(
   const ended = new Promise<number>((resolve) => stream.once('close', () => resolve(stream.rstCode ?? 0)));
   return { ended, close: () => session.destroy() };
 }
+
+/** Sends one message to a bidirectional method and gives its first answer. */
+export function askOnce(address: string, path: string, message: Buffer): Promise<Buffer> {
+  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  const asIs = (bytes: Buffer): Buffer => bytes;
+  const call = client.makeBidiStreamRequest(path, asIs, asIs);
+  call.write(message);
+  return new Promise<Buffer>((resolve, reject) => {
+    call.on('data', resolve);
+    call.on('error', reject);
+  }).finally(() => {
+    call.on('error', () => {});
+    call.cancel();
+    client.close();
+  });
+}
