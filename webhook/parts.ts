@@ -46,7 +46,7 @@ export function resourcesOf(context: TemplateContext): JsonObject {
   };
   const requests = part('sidecar.istio.io/proxyCPU', 'sidecar.istio.io/proxyMemory');
   const limits = part('sidecar.istio.io/proxyCPULimit', 'sidecar.istio.io/proxyMemoryLimit');
-  if (requests === undefined && limits === undefined) return canonicalResources(context.values.proxy.resources);
+  if (requests === undefined && limits === undefined) return context.values.proxy.resources;
   return canonicalResources({
     ...(requests === undefined ? {} : { requests }),
     ...(limits === undefined ? {} : { limits }),

@@ -1,5 +1,6 @@
 // The injector's values (Helm values of Istio's chart, as ConfigMap istio-sidecar-injector holds them), with defaults.
 import { isObject, type JsonObject, listOf, memberAt, objectOf } from './json.ts';
+import { canonicalResources } from './quantity.ts';
 
 /** The values that decide what an injected pod looks like. Names follow the chart's paths. */
 export interface InjectorValues {
@@ -55,6 +56,7 @@ export interface ProxyValues {
   readonly readinessPeriodSeconds: number;
   readonly readinessFailureThreshold: number;
   readonly startupProbe: { readonly enabled: boolean; readonly failureThreshold: number };
+  /** Quantities are in canonical form. */
   readonly resources: JsonObject;
   readonly lifecycle: JsonObject | undefined;
   readonly seccompProfile: JsonObject;
@@ -184,7 +186,7 @@ function proxyOf(raw: unknown): ProxyValues {
       enabled: flagOf(at('startupProbe', 'enabled'), true),
       failureThreshold: numberOf(at('startupProbe', 'failureThreshold'), 600),
     },
-    resources: isObject(at('resources')) ? objectOf(at('resources')) : defaultResources,
+    resources: canonicalResources(isObject(at('resources')) ? objectOf(at('resources')) : defaultResources),
     lifecycle: isObject(lifecycle) && Object.keys(lifecycle).length > 0 ? lifecycle : undefined,
     seccompProfile: objectOf(at('seccompProfile')),
     holdApplicationUntilProxyStarts: flagOf(at('holdApplicationUntilProxyStarts'), false),

@@ -1,6 +1,6 @@
 // Injection into a workload's pod template, as `kube-inject` does it before anything reaches a cluster.
 import type { ClusterView, InjectionSettings } from './context.ts';
-import { decideInjection } from './decide.ts';
+import { decideInjection, type InjectionPolicy } from './decide.ts';
 import { injectPod } from './inject.ts';
 import { isObject, type JsonObject, listOf, memberAt, objectOf } from './json.ts';
 import { annotationsOf, type Pod } from './pod.ts';
@@ -44,6 +44,9 @@ const places: Readonly<Record<string, PodPlace>> = {
 /** Kinds that `kube-inject` changes. */
 export const workloadKinds: readonly string[] = Object.keys(places);
 
+// Whoever names a manifest wants it injected: the cluster's policy and selectors are for pods that nobody named.
+const asked: InjectionPolicy = { policy: 'enabled', alwaysInjectSelector: [], neverInjectSelector: [] };
+
 /** Injects one object, or each of a List's. */
 export function injectObject(object: JsonObject, settings: InjectionSettings, cluster: ClusterView): WorkloadResult {
   if (object['kind'] === 'List') return injectList(object, settings, cluster);
@@ -55,7 +58,7 @@ export function injectObject(object: JsonObject, settings: InjectionSettings, cl
   const pod: Pod = { metadata: objectOf(memberAt(object, ...place.metadata)), spec };
   const shape = podShapeProblem(pod);
   if (shape !== undefined) return { kind: 'refused', problems: [`the pod is malformed: ${shape}`] };
-  const decision = decideInjection(pod, workload.namespace, settings.policy);
+  const decision = decideInjection(pod, workload.namespace, asked);
   if (!decision.inject) {
     const subject = `${kind} "${workload.namespace === '' ? '' : `${workload.namespace}/`}${nameOf(object)}"`;
     return { kind: 'unchanged', object: typedForm(object), reason: skipText(subject, decision.rule) };
@@ -110,12 +113,7 @@ function injectList(list: JsonObject, settings: InjectionSettings, cluster: Clus
 }
 
 function skipText(subject: string, rule: string): string {
-  const why =
-    rule === 'host-network'
-      ? 'has host networking enabled'
-      : rule === 'system-namespace'
-        ? 'is in a namespace of Kubernetes itself'
-        : 'has sidecar injection disabled';
+  const why = rule === 'host-network' ? 'has host networking enabled' : 'has sidecar injection disabled';
   return `===> Skipping injection because ${subject} ${why}`;
 }
 

@@ -3,11 +3,11 @@ import { execFile } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openKubeRequests } from '../../config/sources/kube-request.ts';
-import { kubeWebhooks } from '../../config/sources/kube-webhooks.ts';
+import { createLogger } from '../../cmd/log.ts';
+import { keepWebhooksRegistered } from '../../cmd/webhook-registration.ts';
 import { validateObject } from '../../config/validate.ts';
 import { noMetrics } from '../../webhook/metrics.ts';
 import {
@@ -17,7 +17,6 @@ import {
   validatorConfiguration,
   type WebhookConfiguration,
 } from '../../webhook/registration.ts';
-import { RegistrationController } from '../../webhook/registration-controller.ts';
 import { startWebhookServer, type WebhookServer } from '../../webhook/server.ts';
 import { installCrds } from '../conformance/crd-verdicts.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
@@ -32,7 +31,10 @@ let api: TestApiServer;
 let port: number;
 let certificate: ReturnType<typeof selfSigned>;
 let server: WebhookServer | undefined;
-let controller: RegistrationController;
+let registration: AsyncDisposable;
+let roots: string;
+let rootsChanged: () => void = () => undefined;
+const registry = new Registry();
 let options: RegistrationOptions;
 
 async function startWebhook(): Promise<void> {
@@ -57,25 +59,30 @@ beforeAll(async () => {
   await api.client.apply(namespaceOf('istio-system'));
   port = await freePort();
   certificate = selfSigned('127.0.0.1');
+  roots = certificate.cert;
   options = { target: { url: `https://127.0.0.1:${port}` }, namespace: 'istio-system', revision: '' };
   for (const configuration of [injectorConfiguration(options), validatorConfiguration(options)]) {
     await api.client.create(configuration as unknown as KubeObject);
   }
   await api.client.create(tagConfiguration('prod', options) as unknown as KubeObject);
-  const requests = await openKubeRequests({ kubeconfig: api.kubeconfig });
-  controller = new RegistrationController({
-    api: kubeWebhooks<WebhookConfiguration>(requests, () => {}),
+  registration = await keepWebhooksRegistered({
+    cluster: { kubeconfig: api.kubeconfig },
     revision: '',
-    namespace: 'istio-system',
-    caPem: certificate.cert,
-    metrics: { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: () => {} },
-    sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).then(() => undefined),
+    systemNamespace: 'istio-system',
+    roots: {
+      current: () => roots,
+      onChange: (listener) => {
+        rootsChanged = listener;
+        return () => undefined;
+      },
+    },
+    registry,
+    log: createLogger('silent'),
   });
-  controller.start();
 }, 600_000);
 
 afterAll(async () => {
-  await controller?.[Symbol.asyncDispose]();
+  await registration?.[Symbol.asyncDispose]();
   await server?.close();
   await api?.stop();
 });
@@ -203,8 +210,9 @@ describe('while it answers', () => {
 
   test('another root and certificate refuse no call', async () => {
     const next = selfSigned('127.0.0.1');
-    controller.setRoots(`${certificate.cert}${next.cert}`);
-    const both = Buffer.from(`${certificate.cert}${next.cert}`).toString('base64');
+    roots = `${certificate.cert}${next.cert}`;
+    rootsChanged();
+    const both = Buffer.from(roots).toString('base64');
     await expect
       .poll(
         async () => (await stored('ValidatingWebhookConfiguration', validator)).webhooks?.[0]?.clientConfig.caBundle,
@@ -229,6 +237,7 @@ describe('while it answers', () => {
     await expect.poll(failurePolicy, { timeout: 30_000 }).toBe('Fail');
     const after = await stored('ValidatingWebhookConfiguration', validator);
     expect(after.webhooks?.[0]?.clientConfig.caBundle).toBe(before);
+    expect(await registry.metrics()).toMatch(/webhook_patch_attempts_total\{name="istio-sidecar-injector"\} [1-9]/);
   });
 });
 
