@@ -1,4 +1,5 @@
 // One client's stream: takes its requests one by one, keeps its books, and sends what it is owed as fast as it reads.
+
 import type { JsonObject } from '@bufbuild/protobuf';
 import { formatDiagnostic } from '../../config/diagnostic.ts';
 import { parseNode } from '../proxy/node.ts';
@@ -6,6 +7,7 @@ import type { Proxy } from '../proxy/proxy.ts';
 import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { EncodedResource } from '../resource.ts';
 import { type ResourceType, typeOfUrl } from '../xds-types.ts';
+import { applyRequest } from './apply-request.ts';
 import { type Caller, type Identity, identityFor } from './caller.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
 import type { StreamHost } from './host.ts';
@@ -13,7 +15,7 @@ import type { OwnResources, StreamOwner } from './own-resources.ts';
 import { rejectedOf, stillRejected } from './rejection.ts';
 import { decodeRequest, maxNames, type Variant, type XdsRequest } from './request.ts';
 import { Sender } from './sender.ts';
-import { applyRequest, nothing, oweAll, type Step } from './subscription.ts';
+import { nothing, oweAll, type Step } from './subscription.ts';
 import type { StreamStatus, Transport } from './transport.ts';
 import { healthTypeUrl, isDebugType, rulesOf } from './type-rules.ts';
 

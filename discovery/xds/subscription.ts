@@ -1,9 +1,7 @@
 // What one stream wants of one resource type, what it has, and what it is owed: the state both protocol variants share.
 import type { EncodedResource } from '../resource.ts';
-import { onDeltaRequest } from './delta.ts';
 import type { RejectedResource } from './rejection.ts';
-import type { Variant, XdsRequest } from './request.ts';
-import { onSotwRequest } from './sotw.ts';
+import type { Variant } from './request.ts';
 
 /**
  * What the client has of a name it is owed: the resource we sent, a version it told us, `nothing`, or `asked` where it
@@ -107,13 +105,6 @@ export function newSubscription(typeUrl: string, variant: Variant): Subscription
     rejection: undefined,
     awaiting: false,
   };
-}
-
-/** Applies a request's names and nonce. `fresh` where the subscription did not exist before. */
-export function applyRequest(sub: Subscription, request: XdsRequest, rules: TypeRules, fresh: boolean): Step {
-  return request.variant === 'sotw'
-    ? onSotwRequest(sub, request, rules, fresh)
-    : onDeltaRequest(sub, request, rules, fresh);
 }
 
 /** Replaces a subscription's names by what a request makes of them. */
