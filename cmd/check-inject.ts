@@ -1,9 +1,10 @@
 // `meltemi check-inject`: what injection does with a pod, or with pods of a namespace, and why.
 import { Command } from 'commander';
-import { openClusterReader } from '../config/sources/kube-reader.ts';
+import { clusterReader } from '../config/sources/kube-reader.ts';
 import { explainInjection, type InjectionExplanation } from '../webhook/explain.ts';
 import type { Pod } from '../webhook/pod.ts';
 import type { WebhookConfiguration } from '../webhook/registration.ts';
+import { openCluster } from './cluster.ts';
 import { type InjectionOptions, settingsOfCluster } from './injection-settings.ts';
 import { formatTable } from './print.ts';
 
@@ -28,7 +29,8 @@ export function checkInjectCommand(): Command {
     .option('--kubeconfig <path>', 'kubeconfig of the cluster')
     .option('--context <name>', 'context of the kubeconfig')
     .action(async (podName: string | undefined, options: Options) => {
-      const reader = await openClusterReader(options);
+      using api = await openCluster(options);
+      const reader = clusterReader(api);
       const labels = await reader.namespaceLabels(options.namespace);
       if (labels === undefined) throw new Error(`there is no namespace ${options.namespace}`);
       const pod = podName === undefined ? podOf(options.labels) : await reader.pod(options.namespace, podName);

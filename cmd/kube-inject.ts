@@ -2,7 +2,9 @@
 import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { formatDiagnostic } from '../config/diagnostic.ts';
+import { clusterReader } from '../config/sources/kube-reader.ts';
 import { injectText } from '../webhook/kube-inject.ts';
+import { openCluster } from './cluster.ts';
 import {
   type InjectionOptions,
   isLocal,
@@ -48,8 +50,8 @@ export function kubeInjectCommand(): Command {
 
 async function settingsFor(options: Options) {
   if (isLocal(options)) return { settings: await settingsOfFiles(options), view: viewOf(new Map()) };
-  const { openClusterReader } = await import('../config/sources/kube-reader.ts');
-  const reader = await openClusterReader(options);
+  using api = await openCluster(options);
+  const reader = clusterReader(api);
   return {
     settings: await settingsOfCluster(reader, options),
     view: viewOf(await reader.kubeletVersions()),

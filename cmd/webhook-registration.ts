@@ -1,14 +1,14 @@
 // Keeps a cluster's webhook configurations pointing at this control plane, and counts what that takes.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Counter, type Registry } from 'prom-client';
-import { type ClusterChoice, openKubeRequests } from '../config/sources/kube-request.ts';
+import type { KubeApi } from '../config/sources/kube-api.ts';
 import { kubeWebhooks } from '../config/sources/kube-webhooks.ts';
 import type { WebhookConfiguration } from '../webhook/registration.ts';
 import { RegistrationController, type RegistrationMetrics } from '../webhook/registration-controller.ts';
 import type { Logger } from './log.ts';
 
 export interface WebhookRegistrationOptions {
-  readonly cluster: ClusterChoice;
+  readonly api: KubeApi;
   readonly revision: string;
   readonly systemNamespace: string;
   /** The PEM roots by which the API server is to check us, and when they change. */
@@ -17,12 +17,11 @@ export interface WebhookRegistrationOptions {
   readonly log: Logger;
 }
 
-/** Starts to keep them; start it once the webhooks' port is open. Rejects where no cluster is configured. */
-export async function keepWebhooksRegistered(options: WebhookRegistrationOptions): Promise<AsyncDisposable> {
+/** Starts to keep them; call it once the webhooks' port is open. */
+export function keepWebhooksRegistered(options: WebhookRegistrationOptions): AsyncDisposable {
   const { roots, log } = options;
-  const requests = await openKubeRequests(options.cluster);
   const controller = new RegistrationController({
-    api: kubeWebhooks<WebhookConfiguration>(requests, (message) => log.warn(`webhook configurations: ${message}`)),
+    api: kubeWebhooks<WebhookConfiguration>(options.api, (message) => log.warn(`webhook configurations: ${message}`)),
     revision: options.revision,
     namespace: options.systemNamespace,
     caPem: roots.current(),
@@ -36,7 +35,6 @@ export async function keepWebhooksRegistered(options: WebhookRegistrationOptions
     async [Symbol.asyncDispose]() {
       unfollow();
       await controller[Symbol.asyncDispose]();
-      requests[Symbol.dispose]();
     },
   };
 }

@@ -41,15 +41,21 @@ export async function inClusterAccess(
 }
 
 /**
- * The access of a kubeconfig's current context. Tokens, token files and client certificates are read here; plugins
+ * The access of a kubeconfig's current context, or of the one named. Tokens, token files and client certificates are read here; plugins
  * (exec, auth-provider) are left to Kubernetes' client library, which is loaded only for them.
  */
-export async function kubeconfigAccess(path: string, now: () => number = Date.now): Promise<KubeAccess> {
+export async function kubeconfigAccess(
+  path: string,
+  now: () => number = Date.now,
+  contextName?: string,
+): Promise<KubeAccess> {
   const config = parse(await readFile(path, 'utf8')) as Kubeconfig;
-  const context = config.contexts?.find(({ name }) => name === config['current-context'])?.context;
+  const chosen = contextName ?? config['current-context'];
+  const context = config.contexts?.find(({ name }) => name === chosen)?.context;
   const cluster = config.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
   const user = config.users?.find(({ name }) => name === context?.user)?.user ?? {};
-  if (cluster?.server === undefined) throw new Error(`${path}: the current context names no cluster with a server`);
+  if (cluster?.server === undefined)
+    throw new Error(`${path}: the context ${chosen ?? ''} names no cluster with a server`);
   const inline = async (data: string | undefined, file: string | undefined): Promise<string | undefined> =>
     data !== undefined
       ? Buffer.from(data, 'base64').toString('utf8')

@@ -1,5 +1,5 @@
 // Reads single objects from a Kubernetes API server, for commands that look once and do not watch.
-import { type ClusterChoice, messageOf, openKubeRequests } from './kube-request.ts';
+import type { KubeApi } from './kube-api.ts';
 
 /** What commands ask of a cluster. Absent objects are undefined; everything else that goes wrong throws. */
 export interface ClusterReader {
@@ -15,14 +15,13 @@ export interface ClusterReader {
 
 type Get = (path: string) => Promise<unknown>;
 
-/** Opens a cluster. Throws where no configuration is found; the cluster itself is asked later. */
-export async function openClusterReader(choice: ClusterChoice): Promise<ClusterReader> {
-  const requests = await openKubeRequests(choice);
+/** Reads through an API server's client; each question is one request. */
+export function clusterReader(api: KubeApi): ClusterReader {
   return readerOf(async (path) => {
-    const { status, body } = await requests.send('GET', path);
+    const { status, body } = await api.send('GET', path);
     if (status === 404) return undefined;
     if (status === 200) return body;
-    throw new Error(`${path}: ${status} ${messageOf(body)}`);
+    throw new Error(`${path}: ${status} ${String(member(body, 'message') ?? '')}`);
   });
 }
 

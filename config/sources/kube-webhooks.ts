@@ -1,5 +1,5 @@
 // Webhook configurations of a Kubernetes API server: watched, patched, and tried by dry runs.
-import { type KubeRequests, messageOf } from './kube-request.ts';
+import type { KubeApi } from './kube-api.ts';
 
 /** A MutatingWebhookConfiguration or ValidatingWebhookConfiguration, as far as its name. */
 export interface WebhookObject {
@@ -21,7 +21,7 @@ const pause = 1_000;
  * The operations that a registration controller needs (webhook/registration-controller.ts has their contract).
  * `failed` is told why a watch broke; it is taken up again by itself.
  */
-export function kubeWebhooks<T extends WebhookObject>(requests: KubeRequests, failed: (message: string) => void) {
+export function kubeWebhooks<T extends WebhookObject>(api: KubeApi, failed: (message: string) => void) {
   return {
     watch: (
       kind: T['kind'],
@@ -30,7 +30,7 @@ export function kubeWebhooks<T extends WebhookObject>(requests: KubeRequests, fa
     ): AsyncDisposable => {
       const stop = new AbortController();
       const running = follow(
-        requests,
+        api,
         pathOf(kind, labels),
         stop.signal,
         (object) => changed({ ...object, kind } as T),
@@ -49,7 +49,7 @@ export function kubeWebhooks<T extends WebhookObject>(requests: KubeRequests, fa
       patch: readonly unknown[],
     ): Promise<'patched' | 'conflict' | 'gone'> => {
       const path = `${group}/${plurals[kind]}/${encodeURIComponent(name)}`;
-      const { status, body } = await requests.send('PATCH', path, patch, 'application/json-patch+json');
+      const { status, body } = await api.send('PATCH', path, patch, 'application/json-patch+json');
       if (status === 200) return 'patched';
       if (status === 404) return 'gone';
       // A test of the patch that fails is an invalid patch to the API server.
@@ -59,7 +59,7 @@ export function kubeWebhooks<T extends WebhookObject>(requests: KubeRequests, fa
     dryRunCreate: async (object: { readonly [key: string]: unknown }): Promise<'created' | 'denied'> => {
       const namespace = (object['metadata'] as { readonly namespace?: string } | undefined)?.namespace ?? 'default';
       const path = `/apis/networking.istio.io/v1/namespaces/${encodeURIComponent(namespace)}/gateways?dryRun=All`;
-      const { status, body } = await requests.send('POST', path, object);
+      const { status, body } = await api.send('POST', path, object);
       if (status === 201 || status === 200) return 'created';
       if (messageOf(body).includes('denied the request')) return 'denied';
       throw new Error(`${path}: ${status} ${messageOf(body)}`);
@@ -76,7 +76,7 @@ function pathOf(kind: string, labels: Readonly<Record<string, string>>): string 
 
 /** Lists and watches until the signal aborts; whatever breaks, it starts over after a pause. */
 async function follow(
-  requests: KubeRequests,
+  api: KubeApi,
   path: string,
   signal: AbortSignal,
   changed: (object: WebhookObject) => void,
@@ -84,7 +84,7 @@ async function follow(
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await listAndWatch(requests, path, signal, changed);
+      await listAndWatch(api, path, signal, changed);
     } catch (error) {
       if (!signal.aborted) failed(error instanceof Error ? error.message : String(error));
     }
@@ -93,12 +93,12 @@ async function follow(
 }
 
 async function listAndWatch(
-  requests: KubeRequests,
+  api: KubeApi,
   path: string,
   signal: AbortSignal,
   changed: (object: WebhookObject) => void,
 ): Promise<void> {
-  const { status, body } = await requests.send('GET', path);
+  const { status, body } = await api.send('GET', path);
   if (status !== 200) throw new Error(`${path}: ${status} ${messageOf(body)}`);
   const list = body as {
     readonly items?: readonly WebhookObject[];
@@ -106,13 +106,25 @@ async function listAndWatch(
   };
   for (const item of list.items ?? []) changed(item);
   const version = list.metadata?.resourceVersion ?? '';
-  const watch = `${path}&watch=true&timeoutSeconds=300&resourceVersion=${encodeURIComponent(version)}`;
+  const watch = `${path}&watch=1&timeoutSeconds=300&resourceVersion=${encodeURIComponent(version)}`;
   const ended = new AbortController();
-  await requests.lines(watch, AbortSignal.any([signal, ended.signal]), (event) => {
-    const { type, object } = event as { readonly type?: string; readonly object?: WebhookObject };
-    if (type === 'ERROR') ended.abort();
-    else if (object !== undefined && (type === 'ADDED' || type === 'MODIFIED')) changed(object);
-  });
+  const end = await api.watch(
+    watch,
+    (events) => {
+      for (const { type, object } of events) {
+        if (type === 'ERROR') ended.abort();
+        else if (type === 'ADDED' || type === 'MODIFIED') changed(object as WebhookObject);
+      }
+    },
+    AbortSignal.any([signal, ended.signal]),
+    330_000,
+  );
+  if (end.status !== 200) throw new Error(`${path}: ${end.status} ${end.message}`);
+}
+
+function messageOf(body: unknown): string {
+  const message = typeof body === 'object' && body !== null ? (body as { message?: unknown }).message : undefined;
+  return typeof message === 'string' ? message : '';
 }
 
 function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {

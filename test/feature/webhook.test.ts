@@ -8,6 +8,8 @@ import { Registry } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLogger } from '../../cmd/log.ts';
 import { keepWebhooksRegistered } from '../../cmd/webhook-registration.ts';
+import { type KubeApi, openKubeApi } from '../../config/sources/kube-api.ts';
+import { kubeconfigAccess } from '../../config/sources/kube-config.ts';
 import { validateObject } from '../../config/validate.ts';
 import { noMetrics } from '../../webhook/metrics.ts';
 import {
@@ -32,6 +34,7 @@ let port: number;
 let certificate: ReturnType<typeof selfSigned>;
 let server: WebhookServer | undefined;
 let registration: AsyncDisposable;
+let kubeApi: KubeApi;
 let roots: string;
 let rootsChanged: () => void = () => undefined;
 const registry = new Registry();
@@ -65,8 +68,9 @@ beforeAll(async () => {
     await api.client.create(configuration as unknown as KubeObject);
   }
   await api.client.create(tagConfiguration('prod', options) as unknown as KubeObject);
-  registration = await keepWebhooksRegistered({
-    cluster: { kubeconfig: api.kubeconfig },
+  kubeApi = openKubeApi(await kubeconfigAccess(api.kubeconfig));
+  registration = keepWebhooksRegistered({
+    api: kubeApi,
     revision: '',
     systemNamespace: 'istio-system',
     roots: {
@@ -83,6 +87,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await registration?.[Symbol.asyncDispose]();
+  kubeApi?.[Symbol.dispose]();
   await server?.close();
   await api?.stop();
 });
