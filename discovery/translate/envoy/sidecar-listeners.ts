@@ -67,13 +67,14 @@ function outbound(read: Read, client: Client): readonly Named[] {
   const fallback = dynamic ? passthroughCluster : cluster;
   const base = filterClient(client);
   const anyHost: DynamicDns = { cache: 'allow_any_dfp_dns_cache', family: ipFamily, maxHosts: 1024 };
-  const { idleTimeoutMs, exactBalanceOutbound: exactBalance = false } = settings;
+  const { idleTimeoutMs, exactBalanceOutbound: exactBalance = false, unprivileged = false } = settings;
   const idle = idleTimeoutMs === undefined ? {} : { idleTimeoutMs };
   const plans = read(outboundPlans, {
     ...clientView(read, client),
     ipFamily,
     settings,
     interception,
+    unprivileged,
     addresses,
     ...idle,
   });

@@ -16,6 +16,8 @@ import { type ListenPort, type StreamClient, type TcpChain, tcpChains } from './
 /** The client, as far as outbound listeners depend on it. */
 export interface OutboundClient extends StreamClient, AddressClient {
   readonly interception: 'REDIRECT' | 'TPROXY' | 'NONE';
+  /** Whether it may not open ports below 1024. */
+  readonly unprivileged: boolean;
   /** Its own addresses, where they can be a headless service's. */
   readonly addresses: readonly string[];
 }
@@ -59,9 +61,17 @@ export const outboundContributions = query<
 
 /** Text that identifies a client: equal text, equal listeners. */
 export function clientId(client: OutboundClient): string {
-  const { ipFamily, settings, interception, addresses, idleTimeoutMs } = client;
+  const { ipFamily, settings, interception, unprivileged, addresses, idleTimeoutMs } = client;
   const dns = settings.dnsCapture === true;
-  return JSON.stringify([clientViewId(client), ipFamily, dns, interception, addresses, idleTimeoutMs ?? -1]);
+  return JSON.stringify([
+    clientViewId(client),
+    ipFamily,
+    dns,
+    interception,
+    unprivileged,
+    addresses,
+    idleTimeoutMs ?? -1,
+  ]);
 }
 
 /** A Sidecar's own port stands for whatever port the service has. */
@@ -81,6 +91,7 @@ function contributionsOf(
   if (port.protocol === 'udp') return [];
   const kind = isHttp(port.protocol) ? 'http' : isSniffed(port.protocol) ? 'auto' : 'tcp';
   const bindToPort = client.interception === 'NONE' || egress.captureMode === 'NONE';
+  if (bindToPort && client.unprivileged && port.number < 1024 && !egress.bind.startsWith('unix://')) return [];
   const local = client.ipFamily === 'v6' ? '::1' : '127.0.0.1';
   const given = egress.bind !== '' ? egress.bind : bindToPort ? local : '';
   const base = {
