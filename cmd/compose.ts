@@ -1,8 +1,10 @@
 // Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
 
+import { join } from 'node:path';
 import type { CaStore } from '../certs/ca-record.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import { systemEnvironment } from '../certs/environment.ts';
+import type { PodDirectory } from '../certs/impersonation.ts';
 import { expiryGauges } from '../certs/metrics.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
@@ -21,7 +23,11 @@ import { openIdentity, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
+import { driveRotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
+
+/** Milliseconds between two looks at a rotation of the root: at a file, or at a Secret. */
+const rotationInterval = { file: 2_000, secret: 60_000 } as const;
 
 /** What composing needs besides settings. */
 export interface ComposeOptions {
@@ -33,6 +39,7 @@ export interface ComposeOptions {
   /** Kubernetes' ways: where the CA is kept, and how tokens are checked. */
   readonly caStore?: CaStore;
   readonly authenticators?: readonly Authenticator[];
+  readonly pods?: PodDirectory;
 }
 
 /** A control plane, put together but not yet listening. Feed it through `store`. */
@@ -73,6 +80,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     env: systemEnvironment,
     ...(options.caStore === undefined ? {} : { store: options.caStore }),
     ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
+    ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
   for (const name of Object.keys(expiryGauges(identity.authority.state, Date.now()))) {
     metrics.gauge(
@@ -99,6 +107,17 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     answerDebug: debug.answer,
     describeInputs: (inputs) => describeInputs(store, inputs),
     server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
+  });
+  const rotation = driveRotation({
+    ...{ authority: identity.authority, store: identity.store, secrets: identity.secrets, ledger: identity.ledger },
+    streams: () => xds.publisher.streams,
+    ...(settings.configDir === undefined ? {} : { caDir: join(settings.stateDir, 'ca') }),
+    interval: settings.configDir === undefined ? rotationInterval.secret : rotationInterval.file,
+    minimumStep: rotationInterval.file,
+    // A replica knows its own proxies only: in a cluster the steps wait until replicas tell each other who is ready.
+    isLeader: () => settings.configDir !== undefined,
+    log: (level, message, fields) => log[level](fields, message),
+    env: systemEnvironment,
   });
   const publish = (changes: readonly ObjectChange[]): void => {
     xds.publisher
@@ -129,6 +148,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     readiness,
     listen: () => listenAll(settings, xds, identity),
     async [Symbol.asyncDispose]() {
+      rotation[Symbol.dispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();
     },

@@ -6,6 +6,7 @@ import { caDirectory, writePublicFile } from '../certs/ca-directory.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import { type Authenticate, type Authenticator, authenticateBy, certificateAuthenticator } from '../certs/caller.ts';
 import type { CertsEnvironment } from '../certs/environment.ts';
+import { type PodDirectory, parseNodeAccounts } from '../certs/impersonation.ts';
 import { jwtAuthenticator } from '../certs/jwt-authenticator.ts';
 import { type Ledger, makeLedger } from '../certs/ledger.ts';
 import type { Count } from '../certs/metrics.ts';
@@ -48,6 +49,8 @@ export interface IdentityParts {
   readonly store?: CaStore;
   /** Kubernetes' way to check tokens. */
   readonly more?: readonly Authenticator[];
+  /** Kubernetes' pods, for node agents that act for them (CA_TRUSTED_NODE_ACCOUNTS). */
+  readonly pods?: PodDirectory;
 }
 
 /** Opens the authority: a plugged-in CA where its folder holds one, else our own. Throws with the reason where there is none. */
@@ -106,6 +109,9 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
       authority,
       authenticate,
       lifetimes: () => lifetimes,
+      ...(parts.pods === undefined
+        ? {}
+        : { impersonation: { accounts: parseNodeAccounts(settings.trustedNodeAccounts), pods: parts.pods } }),
       ledger,
       count: parts.count,
       env,

@@ -53,7 +53,8 @@ export function openKubeApi(access: KubeAccess): KubeApi {
       method,
       agent,
       headers: {
-        accept: 'application/json',
+        // The keys of service-account tokens are served as a JWK Set only.
+        accept: 'application/json, application/jwk-set+json;q=0.5',
         'user-agent': 'meltemi',
         ...headers,
         ...(authorization === undefined ? {} : { authorization }),
