@@ -85,8 +85,11 @@ describe('text', () => {
     expect(diagnostics[0]?.code).toBe(code);
   });
 
-  test('tells of what is left alone', () => {
-    const { warnings } = inject(deployment().replace('labels: {', 'labels: {sidecar.istio.io/inject: "false", '));
-    expect(warnings).toEqual(['===> Skipping injection because Deployment "web" has sidecar injection disabled']);
+  test('tells of what is left alone, in lists too', () => {
+    const left = deployment().replace('labels: {', 'labels: {sidecar.istio.io/inject: "false", ');
+    const text = '===> Skipping injection because Deployment "web" has sidecar injection disabled';
+    expect(inject(left).warnings).toEqual([text]);
+    const list = { apiVersion: 'v1', kind: 'List', items: [parse(left), parse(deployment())] };
+    expect(inject(JSON.stringify(list)).warnings).toEqual([text]);
   });
 });

@@ -51,15 +51,17 @@ export function injectText(
     }
     const result = injectObject(value, settings, cluster);
     if (result.kind === 'refused') problems.push(...result.problems.map((problem) => problemOf(value, problem)));
-    else parts.push(textOf(result, document));
-    if (result.kind === 'unchanged' && result.reason !== undefined) warnings.push(result.reason);
+    else {
+      parts.push(textOf(result, document));
+      warnings.push(...result.skipped);
+    }
   }
   if (problems.length > 0) return { warnings, diagnostics: problems };
   return { output: parts.map((part) => `${part.trimEnd()}\n---\n`).join(''), warnings, diagnostics: [] };
 }
 
 function textOf(result: Exclude<WorkloadResult, { kind: 'refused' }>, document: Document): string {
-  const isAsWritten = result.kind === 'unchanged' && result.reason === undefined;
+  const isAsWritten = result.kind === 'unchanged' && result.skipped.length === 0;
   return isAsWritten
     ? document.toString({ directives: false, lineWidth: 0 })
     : stringify(result.object, { ...kubernetesYaml, lineWidth: 0, aliasDuplicateObjects: false });

@@ -9,11 +9,11 @@ import { mergeProxyConfig, parseProxyConfig } from './proxy-config.ts';
 import { typedForm } from './typed-form.ts';
 import { type WorkloadMeta, workloadOfPod } from './workload-meta.ts';
 
-/** What became of one object. */
+/** What became of one object. `skipped` tells of each workload that was decided against, in one sentence. */
 export type WorkloadResult =
-  | { readonly kind: 'injected'; readonly object: JsonObject }
-  /** Not a workload, or decided against; the object is as it was. `reason` is worth telling the user. */
-  | { readonly kind: 'unchanged'; readonly object: JsonObject; readonly reason?: string }
+  | { readonly kind: 'injected'; readonly object: JsonObject; readonly skipped: readonly string[] }
+  /** Not a workload, or decided against. */
+  | { readonly kind: 'unchanged'; readonly object: JsonObject; readonly skipped: readonly string[] }
   | { readonly kind: 'refused'; readonly problems: readonly string[] };
 
 /** Where a kind of workload keeps its pod's metadata and spec. */
@@ -53,7 +53,7 @@ export function injectObject(object: JsonObject, settings: InjectionSettings, cl
   const kind = String(object['kind']);
   const place = Object.hasOwn(places, kind) ? places[kind] : undefined;
   const spec = place === undefined ? undefined : memberAt(object, ...place.spec);
-  if (place === undefined || !isObject(spec)) return { kind: 'unchanged', object };
+  if (place === undefined || !isObject(spec)) return { kind: 'unchanged', object, skipped: [] };
   const workload = workloadOf(object, kind);
   const pod: Pod = { metadata: objectOf(memberAt(object, ...place.metadata)), spec };
   const shape = podShapeProblem(pod);
@@ -61,7 +61,7 @@ export function injectObject(object: JsonObject, settings: InjectionSettings, cl
   const decision = decideInjection(pod, workload.namespace, asked);
   if (!decision.inject) {
     const subject = `${kind} "${workload.namespace === '' ? '' : `${workload.namespace}/`}${nameOf(object)}"`;
-    return { kind: 'unchanged', object: typedForm(object), reason: skipText(subject, decision.rule) };
+    return { kind: 'unchanged', object: typedForm(object), skipped: [skipText(subject, decision.rule)] };
   }
   const adjusted = withAnnotatedMesh(pod, settings);
   if ('problem' in adjusted) return { kind: 'refused', problems: [adjusted.problem] };
@@ -69,7 +69,7 @@ export function injectObject(object: JsonObject, settings: InjectionSettings, cl
   const result = injectPod(request, adjusted.settings, cluster);
   if (result.kind === 'refused') return result;
   const injected = replaceAt(replaceAt(object, place.metadata, result.pod.metadata), place.spec, result.pod.spec);
-  return { kind: 'injected', object: typedForm(injected) };
+  return { kind: 'injected', object: typedForm(injected), skipped: [] };
 }
 
 function nameOf(object: JsonObject): string {
@@ -104,12 +104,14 @@ function withAnnotatedMesh(
 
 function injectList(list: JsonObject, settings: InjectionSettings, cluster: ClusterView): WorkloadResult {
   const items: JsonObject[] = [];
+  const skipped: string[] = [];
   for (const item of listOf(list['items']).filter(isObject)) {
     const result = injectObject(item, settings, cluster);
     if (result.kind === 'refused') return result;
     items.push(result.object);
+    skipped.push(...result.skipped);
   }
-  return { kind: 'injected', object: typedForm({ ...list, items }) };
+  return { kind: 'injected', object: typedForm({ ...list, items }), skipped };
 }
 
 function skipText(subject: string, rule: string): string {

@@ -98,7 +98,7 @@ function compareKubeInject(testCase: Case, wanted: JsonObject, defaultMesh: Json
   if (wanted['error'] !== undefined) return compareError(problems.join('\n'), String(wanted['error']));
   if (problems.length > 0) return [`refused: ${problems.join('; ')}`];
   const objects = results.flatMap((result) => (result.kind === 'refused' ? [] : [result.object]));
-  const warnings = results.flatMap((r) => (r.kind === 'unchanged' && r.reason !== undefined ? [r.reason] : []));
+  const warnings = results.flatMap((result) => (result.kind === 'refused' ? [] : result.skipped));
   const wantedWarnings = listOf(wanted['warnings']).map((text) => String(text).trim());
   return [
     ...differences(comparable(objects), comparable(documents(String(wanted['output']))), ''),
