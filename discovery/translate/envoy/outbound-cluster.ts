@@ -127,13 +127,15 @@ function forwardProxyCluster(read: Read, building: Building): Cluster {
   const { key, service } = building;
   const cluster = baseCluster(building);
   const tls = tlsOf(read, { ...building, mesh: building.config });
+  applyPoolOf(cluster, building, tls);
   cluster.clusterDiscoveryType = {
     case: 'clusterType',
     value: {
       $typeName: 'envoy.config.cluster.v3.Cluster.CustomClusterType',
       name: 'envoy.clusters.dynamic_forward_proxy',
       typedConfig: packed(ClusterConfigSchema, {
-        allowInsecureClusterOptions: tls.kind === 'user' && !tls.autoSanValidation,
+        // Envoy refuses HTTP options without automatic server names, even where there is no TLS to speak of.
+        allowInsecureClusterOptions: hasHttpOptions(cluster) && !(tls.autoSni && tls.autoSanValidation),
         clusterImplementationSpecifier: {
           case: 'dnsCacheConfig',
           value: { name: dnsCacheName(service.hostname), dnsLookupFamily: lookupFamily(key.profile.ipFamily) },
@@ -142,10 +144,13 @@ function forwardProxyCluster(read: Read, building: Building): Cluster {
     },
   };
   cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
-  applyPoolOf(cluster, building, tls);
   applyTls(cluster, tls, building.policy.proxyProtocol);
   cluster.metadata = metadataOf('istio', metadataFields(building, tls, []));
   return cluster;
+}
+
+function hasHttpOptions(cluster: Cluster): boolean {
+  return Object.keys(cluster.typedExtensionProtocolOptions).length > 0;
 }
 
 /** Name of the DNS cache that a wildcard host's cluster shares with its filter. */
