@@ -163,7 +163,7 @@ describe('debug pages', () => {
     namespace = 'istio-system',
   ): Promise<readonly { readonly typeUrl: string; readonly value: Uint8Array }[]> {
     const sent: Buffer[] = [];
-    const send = (bytes: Buffer, done: () => void): void => {
+    const send = ({ bytes }: { readonly bytes: Buffer }, done: () => void): void => {
       sent.push(bytes);
       done();
     };

@@ -5,7 +5,10 @@ import type { EncodedResource } from '../resource.ts';
 /** A response ready for the wire. Shared by all streams that are owed the same. */
 export interface Message {
   readonly typeUrl: string;
+  /** The message itself. */
   readonly bytes: Buffer;
+  /** The message behind its gRPC header, in the same memory: what goes onto the stream without another copy. */
+  readonly framed: Buffer;
   readonly nonce: string;
   /** Hash of what it carries (`version_info`, `system_version_info`). */
   readonly version: string;
@@ -59,6 +62,8 @@ function contentVersion({ resources, removed }: ResponseParts): string {
   return hash.digest('base64url').slice(0, 22);
 }
 
+const frameHeaderSize = 5;
+
 // A length-delimited field before it is written; sizes are known first, so that one buffer takes everything.
 interface Field {
   readonly tag: number;
@@ -89,10 +94,15 @@ function sizeOf(fields: readonly Field[]): number {
 }
 
 function messageOf(parts: ResponseParts, version: string, fields: readonly Field[]): Message {
-  const bytes = Buffer.allocUnsafeSlow(sizeOf(fields));
+  const size = sizeOf(fields);
+  const framed = Buffer.allocUnsafeSlow(size + frameHeaderSize);
+  // Not compressed; length (gRPC over HTTP/2, "Length-Prefixed-Message").
+  framed[0] = 0;
+  framed.writeUInt32BE(size, 1);
+  const bytes = framed.subarray(frameHeaderSize);
   writeFields(bytes, 0, fields);
   const { typeUrl, nonce, resources, removed } = parts;
-  return { typeUrl, bytes, nonce, version, resources, removed };
+  return { typeUrl, bytes, framed, nonce, version, resources, removed };
 }
 
 function writeFields(out: Buffer, start: number, fields: readonly Field[]): number {

@@ -70,7 +70,7 @@ export class Sender {
     this.#writing = true;
     this.#writeBegan = began;
     this.#host.metrics.sent(message.typeUrl, message.bytes.length, message.resources.length);
-    this.#transport.send(message.bytes, () => {
+    this.#transport.send(message, () => {
       this.#writing = false;
       this.#host.metrics.sendTime(this.#host.now() - began);
       this.#stream.wake();

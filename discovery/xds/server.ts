@@ -1,6 +1,8 @@
 // The gRPC front of discovery: the only file that knows grpc-js. Bytes in, bytes out; everything else is elsewhere.
 import { randomBytes } from 'node:crypto';
+import { constants, type ServerHttp2Stream } from 'node:http2';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Duplex } from 'node:stream';
 import type { SecureContextOptions } from 'node:tls';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
@@ -254,10 +256,19 @@ function pump(call: Call, stream: XdsStream, rate: number): void {
 }
 
 function transportOf(call: Call): Transport {
+  const http2 = http2StreamOf(call);
+  let begun = false;
   return {
     peer: call.getPeer(),
-    send: (bytes, done) => {
-      call.write(bytes, () => done());
+    send: ({ bytes, framed }, done) => {
+      if (http2 === undefined) {
+        call.write(bytes, () => done());
+        return;
+      }
+      // grpc-js would copy each message for each stream; the frame is the same for all that share it.
+      if (!begun) call.sendMetadata(new grpc.Metadata());
+      begun = true;
+      if (!http2.destroyed && http2.writable) http2.write(framed, () => done());
     },
     end: (status, message) => endCall(call, status, message),
   };
@@ -274,12 +285,18 @@ function endCall(call: Call, status: StreamStatus, message: string): void {
   setTimeout(() => resetStream(call), 1000).unref();
 }
 
-// grpc-js has no public way to reset a stream.
 function resetStream(call: Call): void {
+  const http2 = http2StreamOf(call);
+  if (http2 !== undefined && !http2.destroyed) http2.close(constants.NGHTTP2_CANCEL);
+}
+
+// grpc-js has no public way to the stream below a call; without it, messages are copied and nothing is reset.
+function http2StreamOf(call: Call): ServerHttp2Stream | undefined {
   const inner: unknown = Reflect.get(call, 'call');
-  const http2: unknown = typeof inner === 'object' && inner !== null ? Reflect.get(inner, 'stream') : undefined;
-  if (typeof http2 !== 'object' || http2 === null || !('close' in http2) || !('destroyed' in http2)) return;
-  if (http2.destroyed !== true && typeof http2.close === 'function') http2.close(8);
+  const stream: unknown = typeof inner === 'object' && inner !== null ? Reflect.get(inner, 'stream') : undefined;
+  return stream instanceof Duplex && 'close' in stream && 'rstCode' in stream
+    ? (stream as ServerHttp2Stream)
+    : undefined;
 }
 
 function factsOf(call: Call, tls: boolean): CallerFacts {

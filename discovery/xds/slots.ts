@@ -1,10 +1,11 @@
 // The resources that anybody is watching, one slot a cell, whoever and however many watch it.
 import type { Graph } from '../graph/graph.ts';
 import type { EncodedResource } from '../resource.ts';
-import { cellIdOf, type ResourceRef } from '../translate/translator.ts';
+import type { ResourceRef } from '../translate/translator.ts';
 
 /** A watched cell with the resource last read from it. `W` is who watches. */
 export interface Slot<W> {
+  /** Text of the cell's key. */
   readonly id: string;
   readonly ref: ResourceRef;
   resource: EncodedResource | undefined;
@@ -12,10 +13,11 @@ export interface Slot<W> {
   readonly watchers: Map<W, string | readonly string[]>;
 }
 
-/** All slots, by cell id as `Graph.takeMarked` names cells. */
+/** All slots, by cell. */
 export class Slots<W> {
   readonly #graph: Graph;
-  readonly #slots = new Map<string, Slot<W>>();
+  // By query and then by key: joining the two to one text costs more than all else here.
+  readonly #slots = new Map<string, Map<string, Slot<W>>>();
   /** Slots whose query threw: they keep what they had and are tried again with each change. */
   readonly failed = new Set<Slot<W>>();
   readonly #onError: (error: unknown, what: string) => void;
@@ -26,25 +28,35 @@ export class Slots<W> {
   }
 
   get size(): number {
-    return this.#slots.size;
+    let size = 0;
+    for (const slots of this.#slots.values()) size += slots.size;
+    return size;
   }
 
-  /** The slot of a cell, if anybody watches it. */
-  byId(id: string): Slot<W> | undefined {
-    return this.#slots.get(id);
+  /** The slot of a cell, if anybody watches it; node and id as `Graph.takeMarked` gives them. */
+  byCell(node: string, id: string): Slot<W> | undefined {
+    return this.#slots.get(node)?.get(id);
   }
 
   /** Watches a cell under a name. */
   acquire(ref: ResourceRef, watcher: W, name: string): Slot<W> {
-    const id = cellIdOf(ref);
-    let slot = this.#slots.get(id);
+    let slots = this.#slots.get(ref.query.name);
+    if (slots === undefined) {
+      slots = new Map();
+      this.#slots.set(ref.query.name, slots);
+    }
+    const id = ref.query.idOf(ref.key);
+    let slot = slots.get(id);
     if (slot === undefined) {
       slot = { id, ref, resource: undefined, watchers: new Map() };
-      this.#slots.set(id, slot);
+      slots.set(id, slot);
       this.read(slot);
     }
-    const names = namesOf(slot, watcher);
-    if (!names.includes(name)) slot.watchers.set(watcher, names.length === 0 ? name : [...names, name]);
+    const names = slot.watchers.get(watcher);
+    if (names === undefined) slot.watchers.set(watcher, name);
+    else if (names !== name && !namesOf(slot, watcher).includes(name)) {
+      slot.watchers.set(watcher, [...namesOf(slot, watcher), name]);
+    }
     return slot;
   }
 
@@ -54,7 +66,7 @@ export class Slots<W> {
     if (rest.length > 0) slot.watchers.set(watcher, rest);
     else slot.watchers.delete(watcher);
     if (slot.watchers.size > 0) return;
-    this.#slots.delete(slot.id);
+    this.#slots.get(slot.ref.query.name)?.delete(slot.id);
     this.failed.delete(slot);
     this.#graph.drop(slot.ref.query, slot.ref.key);
   }
@@ -66,7 +78,7 @@ export class Slots<W> {
       slot.resource = this.#graph.read(slot.ref.query, slot.ref.key);
       this.failed.delete(slot);
     } catch (error) {
-      if (!this.failed.has(slot)) this.#onError(error, slot.id.replaceAll('\u0000', ' '));
+      if (!this.failed.has(slot)) this.#onError(error, `${slot.ref.query.name} ${slot.id}`);
       this.failed.add(slot);
     }
     return before?.version !== slot.resource?.version;

@@ -1,5 +1,7 @@
 // The socket's end of a stream, so that everything but the server is free of sockets.
 
+import type { Message } from './response.ts';
+
 /** gRPC status names a stream may end with. */
 export type StreamStatus =
   | 'OK'
@@ -15,8 +17,8 @@ export type StreamStatus =
 export interface Transport {
   /** Address of the peer. */
   readonly peer: string;
-  /** Writes one message; `done` is called when the transport has taken all of it. */
-  readonly send: (bytes: Buffer, done: () => void) => void;
+  /** Writes one message, which other streams may share; `done` is called when the transport has taken all of it. */
+  readonly send: (message: Pick<Message, 'bytes' | 'framed'>, done: () => void) => void;
   /** Ends the stream. */
   readonly end: (status: StreamStatus, message: string) => void;
 }

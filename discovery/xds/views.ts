@@ -118,7 +118,7 @@ export class Views {
         const view = this.#views.get(viewId(finder, client));
         if (view !== undefined) push(sorted.found, view.type, [view, name] as const);
       } else {
-        const slot = this.#slots.byId(`${node}\u0000${id}`);
+        const slot = this.#slots.byCell(node, id);
         if (slot !== undefined && !this.#slots.failed.has(slot)) push(sorted.slots, typeOfSlot(slot), slot);
       }
     }

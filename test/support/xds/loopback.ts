@@ -67,7 +67,7 @@ function openStream(publisher: Publisher, variant: 'delta' | 'sotw', caller: Cal
     variant,
     {
       peer: 'test',
-      send: (bytes, done) => {
+      send: ({ bytes }, done) => {
         received.push(variant === 'delta' ? readDelta(bytes) : readSotw(bytes));
         if (opened.paused) waiting.push(done);
         else done();
