@@ -26,6 +26,8 @@ export interface OutboundClient extends StreamClient, AddressClient {
 export interface Contribution {
   /** Address to bind; '' is the wildcard. */
   readonly bind: string;
+  /** Further addresses of the same service. */
+  readonly extras: readonly string[];
   readonly port: number;
   /** Opened as a real socket instead of taking redirected connections. */
   readonly bindToPort: boolean;
@@ -106,28 +108,29 @@ function contributionsOf(
       '|',
     ),
   } as const;
-  if (kind === 'http') return [{ ...base, bind: given, chains: [] }];
+  if (kind === 'http') return [{ ...base, bind: given, extras: [], chains: [] }];
   const addresses = addressesFor(read, service, client);
   const spots = given === '' && addresses.length === 0 ? headlessSpots(read, client, service, port) : undefined;
-  const places = spots ?? (given === '' ? placesOf(addresses) : [{ bind: given, cidrs: [] }]);
-  return places.map(({ bind, cidrs }) => ({
+  const places = spots ?? (given === '' ? [placeOf(addresses)] : [{ bind: given, extras: [], cidrs: [] }]);
+  return places.map(({ bind, extras, cidrs }) => ({
     ...base,
     bind,
+    extras,
     chains: tcpChains(read, client, { listener, service, port, cidrs, wildcard: bind === '' }),
   }));
 }
 
 interface Place {
   readonly bind: string;
+  readonly extras: readonly string[];
   readonly cidrs: readonly string[];
 }
 
 /** Nothing can be bound to a CIDR: such services share the wildcard listener and are told apart by destination. */
-function placesOf(addresses: readonly string[]): readonly Place[] {
-  if (addresses.length === 0) return [{ bind: '', cidrs: [] }];
-  const cidrs = addresses.filter((address) => address.includes('/'));
-  const plain = addresses.filter((address) => !address.includes('/')).map((bind) => ({ bind, cidrs: [] }));
-  return cidrs.length === 0 ? plain : [...plain, { bind: '', cidrs }];
+function placeOf(addresses: readonly string[]): Place {
+  const [bind = '', ...rest] = addresses;
+  if (bind.includes('/')) return { bind: '', extras: [], cidrs: addresses };
+  return { bind, extras: rest.filter((address) => !address.includes('/')), cidrs: [] };
 }
 
 /**
@@ -148,7 +151,7 @@ function headlessSpots(
     endpoints.map(({ address }) => address).filter((address) => isIP(address) !== 0 && address !== own),
   );
   if (read(facts, 'facts').features['PILOT_ENABLE_HEADLESS_FILTER_CHAIN_LISTENER'] === 'true') {
-    return [...found].map((address) => ({ bind: '', cidrs: [address] }));
+    return [...found].map((address) => ({ bind: '', extras: [], cidrs: [address] }));
   }
-  return [...found].map((bind) => ({ bind, cidrs: [] }));
+  return [...found].map((bind) => ({ bind, extras: [], cidrs: [] }));
 }

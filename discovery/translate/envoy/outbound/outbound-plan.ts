@@ -40,9 +40,7 @@ export const outboundPlans = query<OutboundClient, readonly OutboundPlan[]>(
       if (listener.port === undefined) for (const entry of merged.values()) entry.locked = true;
       for (const part of inOrder(partsOf(read, client, index))) add(merged, part, client.ipFamily);
     });
-    return [...merged.values()]
-      .map((entry) => planOf(entry, client.ipFamily))
-      .sort((a, b) => compareText(a.name, b.name));
+    return plansOf(merged, client.ipFamily).sort((a, b) => compareText(a.name, b.name));
   },
   {
     idOf: clientId,
@@ -52,6 +50,8 @@ export const outboundPlans = query<OutboundClient, readonly OutboundPlan[]>(
 
 interface Merged {
   readonly bind: string;
+  /** Further addresses, as long as no other listener has them. */
+  readonly extras: readonly string[];
   readonly port: number;
   readonly bindToPort: boolean;
   locked: boolean;
@@ -76,9 +76,9 @@ function add(merged: Map<string, Merged>, part: Contribution, ipFamily: Outbound
   const key = `${bind}_${part.port}`;
   const present = merged.get(key);
   if (present === undefined) {
-    const { port, bindToPort } = part;
+    const { port, bindToPort, extras } = part;
     const http = part.kind === 'tcp' ? undefined : httpPart(part);
-    merged.set(key, { bind: part.bind, port, bindToPort, locked: false, http, chains: distinct(part.chains) });
+    merged.set(key, { bind: part.bind, extras, port, bindToPort, locked: false, http, chains: distinct(part.chains) });
     return;
   }
   // A second HTTP service shares the routes of the first; a second sniffed one would hide the first.
@@ -140,8 +140,18 @@ export function wildcards(ipFamily: OutboundClient['ipFamily']): readonly [strin
   return ipFamily === 'v6' ? ['::'] : ['0.0.0.0'];
 }
 
-function planOf({ bind, port, bindToPort, http, chains }: Merged, ipFamily: OutboundClient['ipFamily']): OutboundPlan {
-  const binds = bind === '' ? wildcards(ipFamily) : [bind];
+function plansOf(merged: ReadonlyMap<string, Merged>, ipFamily: OutboundClient['ipFamily']): OutboundPlan[] {
+  const taken = new Set(merged.keys());
+  return [...merged.values()].map((entry) => {
+    const free = entry.extras.filter((extra) => !taken.has(`${extra}_${entry.port}`));
+    for (const extra of free) taken.add(`${extra}_${entry.port}`);
+    return planOf({ ...entry, extras: free }, ipFamily);
+  });
+}
+
+function planOf(entry: Merged, ipFamily: OutboundClient['ipFamily']): OutboundPlan {
+  const { bind, extras, port, bindToPort, http, chains } = entry;
+  const binds = bind === '' ? wildcards(ipFamily) : [bind, ...extras];
   return identified({
     name: `${binds[0]}_${port}`,
     binds,
