@@ -12,14 +12,24 @@ export interface EncodedResource {
   readonly any: Uint8Array;
 }
 
-/** Wraps a serialised message. `value` may be the concatenation of parts that were serialised before. */
-export function encodeResource(typeUrl: string, name: string, value: Uint8Array): EncodedResource {
-  const any = new BinaryWriter()
+/**
+ * Wraps a serialised message. It may be given as parts that were serialised before and only have to be joined: they are
+ * copied once, whatever their number.
+ */
+export function encodeResource(
+  typeUrl: string,
+  name: string,
+  value: Uint8Array | readonly Uint8Array[],
+): EncodedResource {
+  const parts = value instanceof Uint8Array ? [value] : value;
+  const size = parts.reduce((total, part) => total + part.length, 0);
+  const header = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
     .string(typeUrl)
     .tag(2, WireType.LengthDelimited)
-    .bytes(value)
+    .uint32(size)
     .finish();
+  const any = joinBytes([header, ...parts]);
   const version = createHash('sha1').update(any).digest('base64url').slice(0, 22);
   return Object.freeze({ typeUrl, name, version, any });
 }
@@ -41,7 +51,8 @@ export function encodeField(number: number, value: Uint8Array): Uint8Array {
 export function joinBytes(parts: readonly Uint8Array[]): Uint8Array {
   let size = 0;
   for (const part of parts) size += part.length;
-  const joined = new Uint8Array(size);
+  // Every byte is written below, so that the zeros of a new array would be wasted.
+  const joined = Buffer.allocUnsafeSlow(size);
   let at = 0;
   for (const part of parts) {
     joined.set(part, at);

@@ -26,6 +26,8 @@ export interface Query<K, V> {
   readonly equals: (a: V, b: V) => boolean;
   /** Outputs are reported by `takeMarked` when something below them may have changed. */
   readonly output: boolean;
+  /** Readers keep their key objects and read with them again, so that a cell is found by its key's identity. */
+  readonly keptKeys: boolean;
 }
 
 /** Declares an input. `idOf` must be injective; the default takes string keys as they are. */
@@ -46,6 +48,7 @@ export interface QueryOptions<K, V> {
   readonly idOf?: (key: K) => string;
   readonly equals?: (a: V, b: V) => boolean;
   readonly output?: boolean;
+  readonly keptKeys?: boolean;
 }
 
 /** Declares a query. Keys that are not strings need `idOf`, which must be injective. */
@@ -61,6 +64,7 @@ export function query<K, V>(
     compute,
     equals: options.equals ?? ((a: V, b: V) => a === b || isDeepStrictEqual(a, b)),
     output: options.output ?? false,
+    keptKeys: options.keptKeys ?? false,
   });
 }
 
@@ -82,6 +86,8 @@ export class Cell {
   verifiedAt = 0;
   deps: Cell[] = [];
   readonly readers = new Set<Cell>();
+  /** The graph has forgotten it. */
+  dropped = false;
   /** The items that a collection's member gave: the way on for explanations. */
   makes: readonly Cell[] = [];
   /** The last computation that read this cell, so that a dependency is recorded once. */
@@ -124,6 +130,7 @@ export class Graph {
   readonly #collections: readonly CollectionState[];
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
+  readonly #byKey = new WeakMap<object, Cell>();
   #revision = 1;
   #frames = 0;
   #frame: Frame | undefined = undefined;
@@ -228,8 +235,7 @@ export class Graph {
 
   #read<K, V>(node: Readable<K, V>, key: K): V {
     if (this.#frame === undefined) this.#settle();
-    const id = node.idOf(key);
-    const cell = this.#cell(node as unknown as Readable<never, unknown>, key, id);
+    const cell = this.#find(node, key);
     const frame = this.#frame;
     if (frame !== undefined && cell.lastFrame !== frame.serial) {
       cell.lastFrame = frame.serial;
@@ -239,6 +245,15 @@ export class Graph {
     // A nested computation may have read the same cell under its own serial; restore ours.
     if (frame !== undefined) cell.lastFrame = frame.serial;
     return cell.value as V;
+  }
+
+  #find<K, V>(node: Readable<K, V>, key: K): Cell {
+    const kept = node.node === 'query' && node.keptKeys && typeof key === 'object' && key !== null;
+    const known = kept ? this.#byKey.get(key) : undefined;
+    if (known !== undefined && known.node === (node as unknown) && !known.dropped) return known;
+    const cell = this.#cell(node as unknown as Readable<never, unknown>, key, node.idOf(key));
+    if (kept) this.#byKey.set(key, cell);
+    return cell;
   }
 
   #cell(node: Readable<never, unknown>, key: unknown, id: string): Cell {
@@ -303,12 +318,20 @@ export class Graph {
 
   #relink(cell: Cell, frame: Frame): void {
     const old = cell.deps;
-    for (const dep of frame.deps) dep.readers.add(cell);
-    if (old.length > 0) {
-      const kept = new Set(frame.deps);
-      for (const dep of old) if (!kept.has(dep)) dep.readers.delete(cell);
+    const now = frame.deps;
+    // Most recomputations read what the one before read, in the same order: only what lies between differs.
+    let start = 0;
+    while (start < now.length && start < old.length && now[start] === old[start]) start++;
+    let tail = 0;
+    const most = Math.min(now.length, old.length) - start;
+    while (tail < most && now[now.length - 1 - tail] === old[old.length - 1 - tail]) tail++;
+    const added = now.slice(start, now.length - tail);
+    for (const dep of added) dep.readers.add(cell);
+    if (old.length - start - tail > 0) {
+      const kept = new Set(now);
+      for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) dep.readers.delete(cell);
     }
-    cell.deps = frame.deps;
+    cell.deps = now;
   }
 
   #changed(cell: Cell): void {
@@ -329,6 +352,7 @@ export class Graph {
   #drop(cell: Cell): void {
     if (cell.readers.size > 0 || cell.onMark !== undefined || cell.node.node !== 'query') return;
     this.#cells.get(cell.node)?.delete(cell.id);
+    cell.dropped = true;
     this.#marked.delete(cell);
     for (const dep of cell.deps) {
       dep.readers.delete(cell);

@@ -81,7 +81,7 @@ export function resourceQuery<K>(
   idOf: (key: K) => string,
   compute: (read: Read, key: K) => EncodedResource | undefined,
 ): Query<K, EncodedResource | undefined> {
-  return query(name, compute, { idOf, equals: sameResource, output: true });
+  return query(name, compute, { idOf, equals: sameResource, output: true, keptKeys: true });
 }
 
 /** A reference to a cell, its key's type erased. */

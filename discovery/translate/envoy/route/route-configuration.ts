@@ -1,7 +1,7 @@
 // Route configurations as bytes: a small header, and the frames of virtual hosts that were encoded before.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.ts';
-import { type EncodedResource, encodeResource, joinBytes } from '../../../resource.ts';
+import { type EncodedResource, encodeResource } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 
 /** Largest fixed response that a route may give, in bytes. */
@@ -15,7 +15,7 @@ export function routeConfiguration(name: string, virtualHosts: readonly Uint8Arr
     maxDirectResponseBodySizeBytes: largestDirectResponse,
     ignorePortInHostMatching: true,
   });
-  return encodeResource(typeUrls.route, name, joinBytes([toBinary(RouteConfigurationSchema, header), ...virtualHosts]));
+  return encodeResource(typeUrls.route, name, [toBinary(RouteConfigurationSchema, header), ...virtualHosts]);
 }
 
 /** The answer for a name that stands for nothing, so that its listener does not wait for it. */

@@ -73,7 +73,7 @@ export const virtualHostFrame = query<VirtualHostKey, Uint8Array>(
     });
     return encodeField(2, toBinary(VirtualHostSchema, host));
   },
-  { idOf: ({ id }) => id, equals: (a, b) => Buffer.compare(a, b) === 0 },
+  { idOf: ({ id }) => id, equals: (a, b) => Buffer.compare(a, b) === 0, keptKeys: true },
 );
 
 /** The context in which a VirtualService's routes are made for sidecars. */
