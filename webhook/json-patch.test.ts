@@ -15,6 +15,14 @@ describe('createPatch', () => {
     expect(value).toEqual(after);
   });
 
+  test('of long lists takes no longer than their length allows', () => {
+    const list = (first: number) => Array.from({ length: 20_000 }, (_, i) => ({ name: `n${first + i}`, v: first }));
+    const started = performance.now();
+    const patch = createPatch({ list: list(0) }, { list: list(10_000) });
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(patch).toHaveLength(30_000);
+  });
+
   test('says nothing about equal values', () => {
     expect(createPatch({ a: [1, { b: 2 }] }, { a: [1, { b: 2 }] })).toEqual([]);
   });

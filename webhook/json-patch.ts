@@ -17,6 +17,8 @@ export function createPatch(before: unknown, after: unknown): readonly PatchOper
 }
 
 function compare(before: unknown, after: unknown, path: string, out: PatchOperation[]): void {
+  // Injection shares with the pod what it does not change.
+  if (before === after) return;
   if (isObject(before) && isObject(after)) compareObjects(before, after, path, out);
   else if (Array.isArray(before) && Array.isArray(after)) compareLists(before, after, path, out);
   else if (!sameJson(before, after)) out.push({ op: 'replace', path, value: after });
@@ -47,10 +49,15 @@ function compareLists(
   out: PatchOperation[],
 ): void {
   const [old, now] = [namesOf(before), namesOf(after)];
-  const kept = old?.filter((name) => now?.includes(name));
-  const isOrdered = kept?.every((name, i) => name === now?.filter((other) => kept.includes(other))[i]) ?? false;
-  if (old === undefined || now === undefined || !isOrdered) compareEnds(before, after, path, out);
+  if (old === undefined || now === undefined || !isSameOrder(old, now)) compareEnds(before, after, path, out);
   else compareNamed({ before, old }, { after, now }, path, out);
+}
+
+/** Whether the names that both have stand in the same order. */
+function isSameOrder(old: readonly string[], now: readonly string[]): boolean {
+  const [inOld, inNow] = [new Set(old), new Set(now)];
+  const [keptOld, keptNow] = [old.filter((name) => inNow.has(name)), now.filter((name) => inOld.has(name))];
+  return keptOld.every((name, i) => name === keptNow[i]);
 }
 
 /** The items' names, where all have one and no two the same. */
@@ -67,12 +74,14 @@ function compareNamed(
   path: string,
   out: PatchOperation[],
 ): void {
+  const stays = new Set(now);
+  const places = new Map(old.map((name, i) => [name, i]));
   for (let i = old.length - 1; i >= 0; i--) {
-    if (!now.includes(old[i] ?? '')) out.push({ op: 'remove', path: `${path}/${i}` });
+    if (!stays.has(old[i] ?? '')) out.push({ op: 'remove', path: `${path}/${i}` });
   }
   for (const [i, name] of now.entries()) {
-    const at = old.indexOf(name);
-    if (at < 0) out.push({ op: 'add', path: `${path}/${i}`, value: after[i] });
+    const at = places.get(name);
+    if (at === undefined) out.push({ op: 'add', path: `${path}/${i}`, value: after[i] });
     else compare(before[at], after[i], `${path}/${i}`, out);
   }
 }

@@ -159,6 +159,12 @@ describe('/validate', () => {
     expect(unknown.response.allowed).toBe(true);
   });
 
+  test('allows an object whose name is yet to be generated', async () => {
+    const { spec, ...rest } = gateway(80);
+    const object = { ...rest, metadata: { generateName: 'g-', namespace: 'shop' }, spec };
+    expect((await responseOf('/validate', review(object, gatewayRequest))).response.allowed).toBe(true);
+  });
+
   test('passes deletions, and refuses what asks for it', async () => {
     const deleted = await responseOf('/validate', review(undefined, { ...gatewayRequest, operation: 'DELETE' }));
     expect(deleted.response.allowed).toBe(true);

@@ -1,6 +1,6 @@
 // The verdict of the validating webhook about one object.
 import { type Diagnostic, hasErrors } from '../config/diagnostic.ts';
-import { memberAt } from './json.ts';
+import { type JsonObject, memberAt, objectOf } from './json.ts';
 import type { WebhookMetrics } from './metrics.ts';
 import type { AdmissionAnswer, AdmissionRequest } from './review.ts';
 
@@ -29,7 +29,8 @@ export function validateAdmitted(
   if (memberAt(request.object, 'metadata', 'annotations', alwaysRejectAnnotation) !== undefined) {
     return { allowed: false, message: 'configuration is invalid: the object asks to be refused' };
   }
-  const findings = validators.object(request.object);
+  const object = withName(request.object, request);
+  const findings = validators.object(object);
   if (isUnknown(findings)) {
     metrics.validated(request.resource, 'passed');
     return { allowed: true };
@@ -40,9 +41,18 @@ export function validateAdmitted(
     return { allowed: false, message: refusalText(errors), warnings: warningsOf(findings) };
   }
   metrics.validated(request.resource, 'passed');
-  const others = validators.amongOthers?.(request.object) ?? [];
+  const others = validators.amongOthers?.(object) ?? [];
   const warnings = [...warningsOf(findings), ...others.map(findingText)];
   return { allowed: true, ...(warnings.length === 0 ? {} : { warnings }) };
+}
+
+// A name that is to be generated may not be there yet; that is no fault of the object.
+function withName(object: JsonObject, request: AdmissionRequest): JsonObject {
+  const metadata = objectOf(object['metadata']);
+  if (metadata['name'] !== undefined && metadata['name'] !== '') return object;
+  const prefix = metadata['generateName'];
+  const name = request.name !== '' ? request.name : typeof prefix === 'string' ? `${prefix}x` : '';
+  return name === '' ? object : { ...object, metadata: { ...metadata, name } };
 }
 
 // The rules of the webhook configuration decide what is sent; a kind of a newer API is not ours to refuse.
