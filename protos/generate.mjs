@@ -34,7 +34,18 @@ function stage() {
   const validate = join(work, 'validate/validate.proto');
   const text = readFileSync(validate, 'utf8');
   writeFileSync(validate, addIgnoreEmpty(text));
+  // Newer than the shipped Envoy API, and known to every Envoy we serve (1.32 and later).
+  const cluster = join(work, 'envoy/config/cluster/v3/cluster.proto');
+  writeFileSync(cluster, addDnsJitter(readFileSync(cluster, 'utf8')));
   writeFileSync(join(work, 'buf.yaml'), 'version: v2\n');
+}
+
+/** Adds `Duration dns_jitter` to Cluster: a random delay that spreads DNS refreshes. */
+function addDnsJitter(text) {
+  const last = '  repeated string lrs_report_endpoint_metrics = 57;';
+  return text.includes('dns_jitter')
+    ? text
+    : text.replace(last, `${last}\n\n  google.protobuf.Duration dns_jitter = 58;`);
 }
 
 /** Adds `optional bool ignore_empty` to StringRules, with the number that upstream gave it. */

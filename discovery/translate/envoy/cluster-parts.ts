@@ -42,6 +42,8 @@ export function applyDns(
   cluster.dnsLookupFamily = lookupFamily(ipFamily);
   cluster.dnsRefreshRate = wireDuration(config.dnsRefreshRate) ?? seconds(60);
   cluster.respectDnsTtl = true;
+  const jitter = wireDuration(features['PILOT_DNS_JITTER_DURATION'] ?? '100ms');
+  if (jitter !== undefined && (jitter.seconds > 0n || jitter.nanos > 0)) cluster.dnsJitter = jitter;
   const written = Number(features['PILOT_DNS_CARES_UDP_MAX_QUERIES'] ?? udpQueries);
   const udpMaxQueries = Number.isInteger(written) && written >= 0 ? written : udpQueries;
   cluster.typedDnsResolverConfig = create(TypedExtensionConfigSchema, {
