@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { customResourceDefinitions } from '../config/crd.ts';
+import { webhooksCommand } from './webhook-manifest.ts';
 
 /** The command and its subcommands. */
 export function manifestCommand(): Command {
@@ -12,6 +13,7 @@ export function manifestCommand(): Command {
     .action(() => {
       process.stdout.write(crdManifest());
     });
+  command.addCommand(webhooksCommand());
   return command;
 }
 
