@@ -1,4 +1,5 @@
 // Resources that belong to one stream's identity instead of its class: certificates of proxies without an agent.
+import { parseCredentialName } from '../../config/credential-name.ts';
 import type { Proxy } from '../proxy/proxy.ts';
 import type { EncodedResource } from '../resource.ts';
 import type { ResourceType } from '../xds-types.ts';
@@ -36,10 +37,5 @@ export type AuthorizeSecret = (owner: StreamOwner, name: string) => boolean;
  * The rule where none is passed in: only identified callers, and only secrets of their own namespace
  * (`kubernetes://name`, `kubernetes://ns/name`, `kubernetes-gateway://ns/name`, `configmap://ns/name`).
  */
-export const ownNamespaceOnly: AuthorizeSecret = ({ identity, proxy }, name) => {
-  if (identity === undefined) return false;
-  const path = /^(?:kubernetes|kubernetes-gateway|configmap):\/\/(.+)$/.exec(name)?.[1];
-  if (path === undefined) return false;
-  const slash = path.indexOf('/');
-  return identity.namespace === (slash < 0 ? proxy.namespace : path.slice(0, slash));
-};
+export const ownNamespaceOnly: AuthorizeSecret = ({ identity, proxy }, name) =>
+  identity !== undefined && parseCredentialName(name, proxy.namespace)?.namespace === identity.namespace;

@@ -16,7 +16,7 @@ import { createXdsServer, type XdsServer } from '../../discovery/xds/server.ts';
 import { accepted } from './certificate-server.ts';
 import { type Json, startEnvoy, type TestEnvoy } from './envoy.ts';
 import { freePort } from './ports.ts';
-import { fakeClassOf, fakeGraph, fakeTranslators } from './xds/fake-mesh.ts';
+import { type FakeResources, fakeClassOf, fakeGraph, fakeTranslators, writeFake } from './xds/fake-mesh.ts';
 
 export interface IdentityMesh extends AsyncDisposable {
   readonly identity: WorkloadIdentity;
@@ -24,6 +24,13 @@ export interface IdentityMesh extends AsyncDisposable {
   readonly xds: XdsServer;
   readonly log: string[];
   readonly caDir: string;
+  /** `host:port` of the TLS port and of the plaintext one. */
+  readonly secureAddress: string;
+  readonly plainAddress: string;
+  /** A workload's token. */
+  token(namespace: string, serviceAccount: string): string;
+  /** Adds resources that proxies of the namespace may find by name, as texts. */
+  publish(namespace: string, resources: FakeResources): Promise<void>;
   /** A stock Envoy of that service account in namespace `default`, with further static resources. */
   startEnvoy(
     serviceAccount: string,
@@ -62,7 +69,7 @@ export async function startIdentityMesh(certificateLife: string): Promise<Identi
     openOwnResources: ownSecrets(identity.secrets, (proxy, reason) => log.push(`${proxy} ${reason}`)),
   });
   const { store, authority, secrets, ledger, certificateService, tls } = identity;
-  const secure = await xds.listen({ address: '127.0.0.1:0', tls, services: [certificateService] });
+  const secure = await xds.listen({ address: 'localhost:0', tls, services: [certificateService] });
   const plain = await xds.listen({ address: '127.0.0.1:0' });
   const rotation = driveRotation({
     ...{ authority, store, secrets, ledger, caDir, interval: 50, minimumStep: 200 },
@@ -72,16 +79,22 @@ export async function startIdentityMesh(certificateLife: string): Promise<Identi
     env: systemEnvironment,
   });
   const envoys: TestEnvoy[] = [];
+  const token = (namespace: string, serviceAccount: string): string => {
+    const request = { namespace, serviceAccount, audience: 'istio-ca', lifetimeSeconds: 3600 };
+    if (identity.tokenKey === undefined) {
+      throw new Error('no token key');
+    }
+    return accepted(issueToken(identity.tokenKey, request, systemEnvironment));
+  };
   let serial = 0;
   return {
-    ...{ identity, store, xds, log, caDir },
+    ...{ identity, store, xds, log, caDir, token },
+    secureAddress: `localhost:${secure.port}`,
+    plainAddress: `127.0.0.1:${plain.port}`,
+    publish: (namespace, resources) => xds.publisher.apply((graph) => writeFake(graph, namespace, {}, resources)),
     startEnvoy: async (serviceAccount, resources, options = {}) => {
       const tokenFile = join(folder, `token-${serial}`);
-      const request = { namespace: 'default', serviceAccount, audience: 'istio-ca', lifetimeSeconds: 3600 };
-      if (identity.tokenKey === undefined) {
-        throw new Error('no token key');
-      }
-      await writeFile(tokenFile, accepted(issueToken(identity.tokenKey, request, systemEnvironment)));
+      await writeFile(tokenFile, token('default', serviceAccount));
       const clusterFile = join(folder, `clusters-${serial}.json`);
       const type = { '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster' };
       const clusters = resources.clusters.map((cluster) => ({ ...type, ...cluster }));
