@@ -4,7 +4,7 @@ import type { WorkloadEndpoint } from '../../config/kinds/workload-entry.ts';
 import type { Read } from '../graph/graph.ts';
 import type { Endpoint } from './endpoint.ts';
 import { parseLocality, unknownLocality } from './locality.ts';
-import { defaultNetwork, networkLabel } from './network.ts';
+import { networkLabel, networkOf } from './network.ts';
 import { labelledLocality } from './node-locality.ts';
 import { facts } from './objects.ts';
 import type { ServicePort } from './service.ts';
@@ -14,13 +14,13 @@ import { trustDomain } from './workloads.ts';
 /** Inline endpoints for a port, in the order in which they are written. */
 export function inlineEndpoints(read: Read, entry: ServiceEntry, port: ServicePort): readonly Endpoint[] {
   const all = (entry.spec.endpoints ?? []).filter((item) => item !== undefined);
-  const context = {
-    cluster: read(facts, 'facts').cluster,
-    trustDomain: read(trustDomain, 'mesh'),
-    network: read(defaultNetwork, 'cluster'),
-  };
+  const context = { cluster: read(facts, 'facts').cluster, trustDomain: read(trustDomain, 'mesh') };
   return all.map((item, at) =>
-    inlineEndpoint(entry, item, port, { ...context, workloadName: `${entry.metadata.name}-${at}` }),
+    inlineEndpoint(entry, item, port, {
+      ...context,
+      network: networkOf(read, item.address ?? ''),
+      workloadName: `${entry.metadata.name}-${at}`,
+    }),
   );
 }
 

@@ -1,9 +1,9 @@
 // Gateways between networks: where traffic to workloads of another network goes.
 import { compareText } from '../../config/object.ts';
-import { query } from '../graph/graph.ts';
+import { query, type Read } from '../graph/graph.ts';
 import { isAddress } from './address.ts';
-import { networkLabel } from './network.ts';
-import { services, servicesByNetwork, servicesWithNetwork } from './services.ts';
+import { networkLabel, settingsOf } from './network.ts';
+import { services, servicesByHost, servicesWithNetwork } from './services.ts';
 
 /** One address by which a network is entered. */
 export interface NetworkGateway {
@@ -15,7 +15,7 @@ export interface NetworkGateway {
 /** Port of gateways that route mTLS by server name. */
 const autoPassthroughPort = 15443;
 
-/** Gateways of all networks, sorted: services with the network's label and an address outside of the cluster. */
+/** Gateways of all networks, sorted: of the settings, and services with a network's label and an outside address. */
 export const networkGateways = query('network-gateways', (read, _key: 'all'): readonly NetworkGateway[] => {
   const found = read(servicesWithNetwork, 'all').flatMap((key) => {
     const service = read(services, key);
@@ -25,14 +25,23 @@ export const networkGateways = query('network-gateways', (read, _key: 'all'): re
     const port = Number.isInteger(asked) && asked > 0 ? asked : autoPassthroughPort;
     return service.externalAddresses.filter(isAddress).map((address) => ({ network, address, port }));
   });
-  return found.sort(
+  return [...found, ...configured(read)].sort(
     (a, b) => compareText(a.network, b.network) || compareText(a.address, b.address) || a.port - b.port,
   );
 });
 
 /** Gateways of one network. */
 export const gatewaysOfNetwork = query('gateways-of-network', (read, network: string): readonly NetworkGateway[] =>
-  read(servicesByNetwork, network).length === 0
-    ? []
-    : read(networkGateways, 'all').filter((gateway) => gateway.network === network),
+  read(networkGateways, 'all').filter((gateway) => gateway.network === network),
 );
+
+/** Gateways of key `meshNetworks`: by address, or by the name of a service with addresses outside. */
+function configured(read: Read): readonly NetworkGateway[] {
+  return settingsOf(read).flatMap(([network, { gateways = [] }]) =>
+    gateways.flatMap(({ address, registryServiceName, port = autoPassthroughPort }) => {
+      const named = read(servicesByHost, (registryServiceName ?? '').toLowerCase());
+      const outside = named.flatMap((key) => read(services, key)?.externalAddresses ?? []);
+      return (address ? [address] : outside).filter(isAddress).map((one) => ({ network, address: one, port }));
+    }),
+  );
+}

@@ -1,12 +1,68 @@
-// Networks: which one an address belongs to where its workload does not say.
-import { query } from '../graph/graph.ts';
-import { facts, objects } from './objects.ts';
+// Networks: which one an address belongs to where its workload does not say, and how others are entered by configuration.
+import { BlockList, isIPv6 } from 'node:net';
+import type { MeshNetworks } from '../../config/kinds/mesh-config.ts';
+import { parseMeshNetworks } from '../../config/mesh.ts';
+import { compareText } from '../../config/object.ts';
+import { query, type Read } from '../graph/graph.ts';
+import { isAddress, parseRange } from './address.ts';
+import { facts, meshConfigMapKey, objects } from './objects.ts';
 
 /** The label that names a network, on namespaces, pods and gateway services. */
 export const networkLabel = 'topology.istio.io/network';
 
-/** The network of this cluster's workloads: the label of the system namespace; empty where there is only one network. */
-export const defaultNetwork = query('default-network', (read, _key: 'cluster'): string => {
+/** Settings of networks: key `meshNetworks` of the mesh's ConfigMap. */
+export const meshNetworks = query('mesh-networks', (read, _key: 'mesh'): MeshNetworks => {
+  const text = read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts')))?.data?.['meshNetworks'];
+  return (text === undefined ? undefined : parseMeshNetworks(text).value) ?? {};
+});
+
+/** The network of workloads that name none: by the system namespace's label, else that of the whole cluster. */
+const clusterNetwork = query('cluster-network', (read, _key: 'cluster'): string => {
   const { systemNamespace } = read(facts, 'facts');
   return read(objects.Namespace, `/${systemNamespace}`)?.metadata.labels?.[networkLabel] ?? '';
 });
+
+interface Range {
+  readonly network: string;
+  readonly address: string;
+  readonly bits: number;
+}
+
+const networkRanges = query('network-ranges', (read, _key: 'mesh'): readonly Range[] =>
+  settingsOf(read).flatMap(([network, { endpoints = [] }]) =>
+    endpoints.flatMap(({ fromCidr = '' }) => {
+      const range = parseRange(fromCidr);
+      return range === undefined ? [] : [{ network, ...range }];
+    }),
+  ),
+);
+
+const registryNetwork = query('registry-network', (read, _key: 'cluster'): string => {
+  const { cluster } = read(facts, 'facts');
+  const found = settingsOf(read).find(([, { endpoints = [] }]) =>
+    endpoints.some(({ fromRegistry }) => fromRegistry === cluster),
+  );
+  return found?.[0] ?? '';
+});
+
+/** The network of an address whose workload names none; empty where there is only one network. */
+export function networkOf(read: Read, address: string): string {
+  const labelled = read(clusterNetwork, 'cluster');
+  if (labelled !== '') return labelled;
+  return (
+    read(networkRanges, 'mesh').find((range) => contains(range, address))?.network ?? read(registryNetwork, 'cluster')
+  );
+}
+
+/** Networks of the settings, sorted by name. */
+export function settingsOf(read: Read): [string, NonNullable<MeshNetworks['networks']>[string]][] {
+  return Object.entries(read(meshNetworks, 'mesh').networks ?? {}).sort(([a], [b]) => compareText(a, b));
+}
+
+function contains({ address: start, bits }: Range, address: string): boolean {
+  if (!isAddress(address) || isIPv6(address) !== isIPv6(start)) return false;
+  const family = isIPv6(start) ? 'ipv6' : 'ipv4';
+  const list = new BlockList();
+  list.addSubnet(start, bits, family);
+  return list.check(address, family);
+}

@@ -35,12 +35,6 @@ export const servicesBySelector = index('services-by-selector', services, (servi
   service.selector === undefined ? [] : [selectorEntry(service.namespace, service.selector)],
 );
 
-/** Keys of services by the network that they are a gateway to (label topology.istio.io/network). */
-export const servicesByNetwork = index('services-by-network', services, (service) => {
-  const network = service.labels['topology.istio.io/network'];
-  return network === undefined ? [] : [network];
-});
-
 /** Keys of the services that an object defines, by `Kind|namespace/name`. */
 export const servicesByObject = index('services-by-object', services, (service) =>
   service.sources.map((source) => `${source.kind}|${source.namespace}/${source.name}`),

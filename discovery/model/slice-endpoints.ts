@@ -4,7 +4,7 @@ import type { Read } from '../graph/graph.ts';
 import type { Endpoint, Health } from './endpoint.ts';
 import { endpointSlices } from './endpoint-slices.ts';
 import { unknownLocality } from './locality.ts';
-import { defaultNetwork } from './network.ts';
+import { networkOf } from './network.ts';
 import { facts } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
 import type { Workload } from './workload.ts';
@@ -45,7 +45,7 @@ function endpointsOf(
     const workload = workloadAt(read, slice, item, address);
     // The pod is yet to be seen: without it neither identity nor mTLS is known.
     if (workload === undefined && item.targetRef?.kind === 'Pod') return [];
-    const known = workload === undefined ? unknownWorkload(read, item) : workloadFacts(workload);
+    const known = workload === undefined ? unknownWorkload(read, item, address) : workloadFacts(workload);
     const { cluster } = read(facts, 'facts');
     return numbers.flatMap((number) =>
       number.port === undefined ? [] : [{ address, port: number.port, portName: port.name, ...known, cluster, health }],
@@ -62,12 +62,12 @@ function workloadAt(read: Read, slice: EndpointSlice, item: SliceEndpoint, addre
   return own === undefined ? undefined : read(workloads, own);
 }
 
-function unknownWorkload(read: Read, item: SliceEndpoint) {
+function unknownWorkload(read: Read, item: SliceEndpoint, address: string) {
   return {
     labels: {},
     identity: '',
     locality: unknownLocality,
-    network: read(defaultNetwork, 'cluster'),
+    network: networkOf(read, address),
     weight: 0,
     tlsMode: 'disabled' as const,
     nodeName: item.nodeName ?? '',

@@ -5,7 +5,7 @@ import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { isDiscovered } from './discovered.ts';
 import { unknownLocality } from './locality.ts';
-import { defaultNetwork } from './network.ts';
+import { networkOf } from './network.ts';
 import { nodeLocality } from './node-locality.ts';
 import { mesh, objects } from './objects.ts';
 import { selectorEntry } from './services.ts';
@@ -54,7 +54,8 @@ export function selectedWorkloads(read: Read, { namespace, selector }: Selection
 }
 
 function workloadOf(read: Read, object: Pod | WorkloadEntry): Workload | undefined {
-  const context = { trustDomain: read(trustDomain, 'mesh'), network: read(defaultNetwork, 'cluster') };
+  const address = object.kind === 'Pod' ? object.status?.podIP : object.spec?.address;
+  const context = { trustDomain: read(trustDomain, 'mesh'), network: networkOf(read, address ?? '') };
   if (object.kind === 'WorkloadEntry') return ofWorkloadEntry(object, { ...context, nodeLocality: unknownLocality });
   const node = object.spec?.nodeName ?? '';
   return ofPod(object, { ...context, nodeLocality: node === '' ? unknownLocality : read(nodeLocality, node) });

@@ -84,7 +84,15 @@ export function objectsOf(input: CaseInput): readonly CaseObject[] {
     const creationTimestamp = new Date(Date.UTC(2024, 0, 1, 0, 0, rank)).toISOString().replace('.000Z', 'Z');
     return { ...object, metadata: { ...object.metadata, creationTimestamp } };
   });
-  return [...istio, ...Object.values(input.kubernetes ?? {}).flat()];
+  return [...istio, ...Object.values(input.kubernetes ?? {}).flat(), ...networksOf(input)];
+}
+
+/** The settings of networks, where istiod reads them: the mesh's ConfigMap. JSON is YAML. */
+function networksOf(input: CaseInput): readonly CaseObject[] {
+  if (input.meshNetworks === undefined) return [];
+  const data = { meshNetworks: JSON.stringify(input.meshNetworks) };
+  const metadata = { name: 'istio', namespace: 'istio-system' };
+  return [{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data } as CaseObject];
 }
 
 /** The mesh configuration of a case: the suite's default with the case's differences (suites/README.md). */
