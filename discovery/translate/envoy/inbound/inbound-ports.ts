@@ -71,7 +71,10 @@ export const inboundPorts = query<InboundClient, InboundPorts>(
     const ports =
       ingress.length > 0
         ? ingress.flatMap((one) => ingressPort(client, sidecar, one, modeOf, read(ingressTlsEnabled, 'facts')))
-        : targetPorts(read, client, modeOf);
+        : // Without capture it would take its application's own ports; only a Sidecar can say how to avoid that.
+          client.interception === 'NONE'
+          ? []
+          : targetPorts(read, client, modeOf);
     const known = new Set(ports.map(({ port }) => port));
     const own = [...mtlsPortsOf(policies, labels)].filter(([port]) => !known.has(port));
     return {
@@ -115,7 +118,7 @@ function targetPorts(read: Read, client: InboundClient, modeOf: (port: number) =
       served: servedAs(port.protocol),
       mode: modeOf(targetPort),
       cluster: inboundCluster(targetPort),
-      bindToPort: client.interception === 'NONE',
+      bindToPort: false,
     });
   }
   return [...ports.values()];
