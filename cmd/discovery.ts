@@ -6,6 +6,7 @@ import { compose } from './compose.ts';
 import { openHttp } from './http.ts';
 import { createLogger } from './log.ts';
 import { pagesOf } from './pages.ts';
+import { openPlaneWebhooks } from './plane-webhooks.ts';
 import { discoveryFlags, readSettings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -31,6 +32,7 @@ export function discoveryCommand(): Command {
     );
     for (const finding of plane.store.findings()) log.warn({ finding }, finding.message);
     await plane.listen();
+    await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
     log.info({ folder: source.name, ...settings }, 'serving');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
