@@ -1,7 +1,7 @@
 // Keeps the last built responses for a moment, so that streams which are owed the same get the very same bytes.
 import type { EncodedResource } from '../resource.ts';
 import type { Variant } from './request.ts';
-import { encodeDelta, encodeSotw, type Message } from './response.ts';
+import { encodeDelta, encodeSotw, type Message, ResourceHeaders } from './response.ts';
 
 /** What a message is built from; order matters. */
 export interface Contents {
@@ -22,6 +22,7 @@ interface Entry {
  */
 export class MessageCache {
   readonly #entries = new Map<string, Entry>();
+  readonly #headers = new ResourceHeaders();
   readonly #maxBytes: number;
   readonly #epoch: string;
   #bytes = 0;
@@ -53,7 +54,7 @@ export class MessageCache {
     this.counts.built++;
     const nonce = `${this.#epoch}${(++this.#serial).toString(36)}`;
     const parts = { typeUrl, resources, removed, nonce, ...(controlPlane === undefined ? {} : { controlPlane }) };
-    return variant === 'delta' ? encodeDelta(parts) : encodeSotw(parts);
+    return variant === 'delta' ? encodeDelta(parts, this.#headers) : encodeSotw(parts, this.#headers);
   }
 
   get size(): number {

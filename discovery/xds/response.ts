@@ -27,111 +27,102 @@ export interface ResponseParts {
   readonly controlPlane?: string;
 }
 
+/** What stands before a resource's Any in a response: made once for each resource, as it is the same in each response. */
+export class ResourceHeaders {
+  readonly #delta = new WeakMap<EncodedResource, Uint8Array>();
+  readonly #sotw = new WeakMap<EncodedResource, Uint8Array>();
+
+  /** Field `resources` holding a Resource: name, version, and last the field of the Any. */
+  readonly delta = (resource: EncodedResource): Uint8Array => {
+    let header = this.#delta.get(resource);
+    if (header === undefined) {
+      const { name, version, any } = resource;
+      const inner = Buffer.concat([textField(3, name), textField(1, version), fieldHeader(2, any.length)]);
+      header = Buffer.concat([fieldHeader(2, inner.length + any.length), inner]);
+      this.#delta.set(resource, header);
+    }
+    return header;
+  };
+
+  /** Field `resources` holding the Any. */
+  readonly sotw = (resource: EncodedResource): Uint8Array => {
+    let header = this.#sotw.get(resource);
+    if (header === undefined) {
+      header = fieldHeader(2, resource.any.length);
+      this.#sotw.set(resource, header);
+    }
+    return header;
+  };
+}
+
 /** envoy.service.discovery.v3.DeltaDiscoveryResponse. */
-export function encodeDelta(parts: ResponseParts): Message {
+export function encodeDelta(parts: ResponseParts, headers: ResourceHeaders): Message {
   const version = contentVersion(parts);
-  const fields: Field[] = [textField(tagOf(1), version), textField(tagOf(4), parts.typeUrl)];
-  for (const resource of parts.resources) {
-    const inner = [
-      textField(tagOf(3), resource.name),
-      textField(tagOf(1), resource.version),
-      bytesField(tagOf(2), resource.any),
-    ];
-    fields.push(nestedField(tagOf(2), inner));
-  }
-  for (const name of parts.removed) fields.push(textField(tagOf(6), name));
-  fields.push(textField(tagOf(5), parts.nonce));
-  if (parts.controlPlane !== undefined) fields.push(nestedField(tagOf(7), [textField(tagOf(1), parts.controlPlane)]));
-  return messageOf(parts, version, fields);
+  const head = Buffer.concat([textField(1, version), textField(4, parts.typeUrl)]);
+  const tail = [...parts.removed.map((name) => textField(6, name)), textField(5, parts.nonce)];
+  if (parts.controlPlane !== undefined) tail.push(bytesField(7, textField(1, parts.controlPlane)));
+  return messageOf(parts, version, head, headers.delta, Buffer.concat(tail));
 }
 
 /** envoy.service.discovery.v3.DiscoveryResponse. */
-export function encodeSotw(parts: ResponseParts): Message {
+export function encodeSotw(parts: ResponseParts, headers: ResourceHeaders): Message {
   const version = contentVersion(parts);
-  const fields: Field[] = [textField(tagOf(1), version), textField(tagOf(4), parts.typeUrl)];
-  for (const resource of parts.resources) fields.push(bytesField(tagOf(2), resource.any));
-  fields.push(textField(tagOf(5), parts.nonce));
-  if (parts.controlPlane !== undefined) fields.push(nestedField(tagOf(6), [textField(tagOf(1), parts.controlPlane)]));
-  return messageOf({ ...parts, removed: [] }, version, fields);
+  const head = Buffer.concat([textField(1, version), textField(4, parts.typeUrl)]);
+  const tail = [textField(5, parts.nonce)];
+  if (parts.controlPlane !== undefined) tail.push(bytesField(6, textField(1, parts.controlPlane)));
+  return messageOf({ ...parts, removed: [] }, version, head, headers.sotw, Buffer.concat(tail));
 }
 
 function contentVersion({ resources, removed }: ResponseParts): string {
-  const hash = createHash('sha1');
-  for (const { version } of resources) hash.update(version);
-  for (const name of removed) hash.update(`\u0000${name}`);
-  return hash.digest('base64url').slice(0, 22);
+  let text = '';
+  for (const { version } of resources) text += version;
+  for (const name of removed) text += `\u0000${name}`;
+  return createHash('sha1').update(text).digest('base64url').slice(0, 22);
 }
 
 const frameHeaderSize = 5;
 
-// A length-delimited field before it is written; sizes are known first, so that one buffer takes everything.
-interface Field {
-  readonly tag: number;
-  readonly size: number;
-  readonly value: Uint8Array | string | readonly Field[];
-}
-
-function tagOf(field: number): number {
-  return (field << 3) | 2;
-}
-
-function textField(tag: number, value: string): Field {
-  return { tag, size: Buffer.byteLength(value), value };
-}
-
-function bytesField(tag: number, value: Uint8Array): Field {
-  return { tag, size: value.length, value };
-}
-
-function nestedField(tag: number, fields: readonly Field[]): Field {
-  return { tag, size: sizeOf(fields), value: fields };
-}
-
-function sizeOf(fields: readonly Field[]): number {
-  let size = 0;
-  for (const field of fields) size += 1 + varintSize(field.size) + field.size;
-  return size;
-}
-
-function messageOf(parts: ResponseParts, version: string, fields: readonly Field[]): Message {
-  const size = sizeOf(fields);
+function messageOf(
+  { typeUrl, nonce, resources, removed }: ResponseParts,
+  version: string,
+  head: Buffer,
+  headerOf: (resource: EncodedResource) => Uint8Array,
+  tail: Buffer,
+): Message {
+  let size = head.length + tail.length;
+  for (const resource of resources) size += headerOf(resource).length + resource.any.length;
   const framed = Buffer.allocUnsafeSlow(size + frameHeaderSize);
   // Not compressed; length (gRPC over HTTP/2, "Length-Prefixed-Message").
   framed[0] = 0;
   framed.writeUInt32BE(size, 1);
-  const bytes = framed.subarray(frameHeaderSize);
-  writeFields(bytes, 0, fields);
-  const { typeUrl, nonce, resources, removed } = parts;
-  return { typeUrl, bytes, framed, nonce, version, resources, removed };
-}
-
-function writeFields(out: Buffer, start: number, fields: readonly Field[]): number {
-  let at = start;
-  for (const { tag, size, value } of fields) {
-    out[at++] = tag;
-    at = writeVarint(out, at, size);
-    if (typeof value === 'string') at += out.write(value, at, 'utf8');
-    else if (value instanceof Uint8Array) {
-      out.set(value, at);
-      at += size;
-    } else at = writeFields(out, at, value);
+  framed.set(head, frameHeaderSize);
+  let at = frameHeaderSize + head.length;
+  for (const resource of resources) {
+    const header = headerOf(resource);
+    framed.set(header, at);
+    framed.set(resource.any, at + header.length);
+    at += header.length + resource.any.length;
   }
-  return at;
+  framed.set(tail, at);
+  return { typeUrl, bytes: framed.subarray(frameHeaderSize), framed, nonce, version, resources, removed };
 }
 
-function varintSize(value: number): number {
-  let size = 1;
-  for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) size++;
-  return size;
+function textField(number: number, text: string): Buffer {
+  return bytesField(number, Buffer.from(text));
 }
 
-function writeVarint(out: Buffer, start: number, value: number): number {
-  let at = start;
-  let rest = value;
+function bytesField(number: number, value: Buffer): Buffer {
+  return Buffer.concat([fieldHeader(number, value.length), value]);
+}
+
+// Tag of a length-delimited field, and the length (Protocol Buffers, "Message Structure").
+function fieldHeader(number: number, length: number): Buffer {
+  const bytes = [(number << 3) | 2];
+  let rest = length;
   while (rest > 127) {
-    out[at++] = (rest % 128) | 128;
+    bytes.push((rest % 128) | 128);
     rest = Math.floor(rest / 128);
   }
-  out[at++] = rest;
-  return at;
+  bytes.push(rest);
+  return Buffer.from(bytes);
 }
