@@ -12,6 +12,7 @@ import type { ObjectChange } from '../config/sources/source.ts';
 import { Store } from '../config/store.ts';
 import type { Debug } from '../discovery/debug/pages.ts';
 import type { CellRef, Graph } from '../discovery/graph/graph.ts';
+import { credentialClock } from '../discovery/model/credential-clock.ts';
 import { factsInput, mesh, meshInput } from '../discovery/model/objects.ts';
 import { classOf, proxies } from '../discovery/proxy/classify.ts';
 import { translators } from '../discovery/translate/table.ts';
@@ -28,6 +29,9 @@ import type { Settings } from './settings.ts';
 
 /** Milliseconds between two looks at a rotation of the root: at a file, or at a Secret. */
 const rotationInterval = { file: 2_000, secret: 60_000 } as const;
+
+/** Milliseconds between two looks at the clock for certificates of Secrets. */
+const clockInterval = 60_000;
 
 /** What composing needs besides settings. */
 export interface ComposeOptions {
@@ -63,6 +67,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   const store = new Store();
   const graph = createGraph();
   const metrics = createMetrics(options.version);
+  graph.write(credentialClock, 'now', Date.now());
   graph.write(factsInput, 'facts', {
     cluster: settings.clusterId,
     domain: settings.domain,
@@ -119,6 +124,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     log: (level, message, fields) => log[level](fields, message),
     env: systemEnvironment,
   });
+  const telling = setInterval(tellTime, clockInterval, xds);
+  telling.unref();
   const publish = (changes: readonly ObjectChange[]): void => {
     xds.publisher
       .apply((target) => writeObjects(target, changes))
@@ -148,11 +155,17 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     readiness,
     listen: () => listenAll(settings, xds, identity),
     async [Symbol.asyncDispose]() {
+      clearInterval(telling);
       rotation[Symbol.dispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Certificates of Secrets that have ended meanwhile are no longer served. */
+function tellTime({ publisher }: XdsServer): void {
+  void publisher.apply((target) => target.write(credentialClock, 'now', Date.now())).catch(() => undefined);
 }
 
 async function listenAll(

@@ -35,13 +35,24 @@ export function findResource(
   return ref === undefined ? undefined : graph.read(ref.query, ref.key);
 }
 
-/** A resource as JSON, with every Any expanded. Throws where the registry lacks its type. */
+/** A resource as JSON, with every Any expanded and no private key. Throws where the registry lacks its type. */
 export function jsonOf(resource: EncodedResource, registry: Registry): ResourceJson {
   const any = fromBinary(AnySchema, resource.any);
   const message = anyUnpack(any, registry);
   const schema = message === undefined ? undefined : registry.getMessage(message.$typeName);
   if (message === undefined || schema === undefined) throw new Error(`no schema for ${any.typeUrl}`);
-  return toJson(schema, message, { registry }) as ResourceJson;
+  const json = toJson(schema, message, { registry }) as ResourceJson;
+  return message.$typeName === 'envoy.extensions.transport_sockets.tls.v3.Secret' ? withoutKey(json) : json;
+}
+
+/** What is shown of a Secret: dumps end up in files, terminals and reports. */
+function withoutKey({ tlsCertificate, genericSecret, ...rest }: ResourceJson): ResourceJson {
+  const hidden = { inlineString: '[redacted]' };
+  return {
+    ...rest,
+    ...(tlsCertificate === undefined ? {} : { tlsCertificate: { ...(tlsCertificate as object), privateKey: hidden } }),
+    ...(genericSecret === undefined ? {} : { genericSecret: { secret: hidden } }),
+  };
 }
 
 /** Names of the route configurations that listeners refer to over RDS, each once, sorted. */

@@ -11,6 +11,7 @@ import { checkGateway } from './gateway.ts';
 import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkProxyConfig } from './proxy-config.ts';
 import { checkRequestAuthentication } from './request-authentication.ts';
+import { checkSecret } from './secret.ts';
 import { checkServiceEntry } from './service-entry.ts';
 import { checkSidecar } from './sidecar.ts';
 import { checkTelemetry } from './telemetry.ts';
@@ -28,6 +29,7 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleCon
 /** Rules by kind. A kind that is missing has none. */
 const rules: Rules = {
   ConfigMap: checkConfigMap,
+  Secret: checkSecret,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,
   DestinationRule: checkDestinationRule,

@@ -1,5 +1,7 @@
 // Flavour by resource type: who translates what. Complete by type.
+
 import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
+import { credentialSecrets } from './envoy/credential-secret.ts';
 import { envoyEndpoints } from './envoy/endpoint.ts';
 import { sidecarListeners } from './envoy/sidecar-listeners.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
@@ -25,7 +27,8 @@ export const translators: TranslatorTable = {
     endpoint: envoyEndpoints,
     listener: sidecarListeners,
     route: sidecarRoutes,
+    secret: credentialSecrets,
   },
-  gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints },
+  gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints, secret: credentialSecrets },
   grpc: { ...nothing, cluster: grpcClusters, endpoint: grpcEndpoints, listener: grpcListeners, route: grpcRoutes },
 };
