@@ -102,6 +102,24 @@ const streams: readonly Raw[] = [
   }),
 ];
 
+/** Two services without addresses whose rules claim one server name both: Envoy would refuse two chains with it. */
+const rivals: readonly Raw[] = ['a', 'b'].flatMap((name) => [
+  rule('ServiceEntry', name, {
+    hosts: [`${name}.tls.example.com`],
+    ports: [{ number: 9443, name: 'tls', protocol: 'TLS' }],
+    resolution: 'DNS',
+  }),
+  rule('VirtualService', name, {
+    hosts: [`${name}.tls.example.com`],
+    tls: [
+      {
+        match: [{ sniHosts: [`${name}.tls.example.com`, 'shared.example.com'] }],
+        route: [{ destination: { host: `${name}.tls.example.com` } }],
+      },
+    ],
+  }),
+]);
+
 const sidecar = rule('Sidecar', 'own', {
   egress: [
     {
@@ -148,6 +166,7 @@ test('Envoy accepts the listeners and routes of sidecars', async () => {
     ['protocols, strict', setOf([peers('STRICT')])],
     ['protocols, plain text', setOf([peers('DISABLE')])],
     ['every kind of route', setOf([routes, ...streams])],
+    ['rivals for a server name', setOf(rivals)],
     ['a Sidecar', setOf([routes, ...streams, sidecar])],
     ['unknown hosts by name', setOf(streams, { outboundTrafficPolicy: { mode: 'ALLOW_ANY_DYNAMIC_DNS' } })],
     ['transparent', setOf([], {}, { interception: 'TPROXY' })],

@@ -57,6 +57,8 @@ interface Merged {
   locked: boolean;
   http: HttpPart | undefined;
   readonly chains: TcpChain[];
+  /** Single conditions that its chains take: Envoy refuses a second chain with one of them. */
+  readonly taken: Set<string>;
 }
 
 function partsOf(read: Read, client: OutboundClient, listener: number): readonly Contribution[] {
@@ -74,18 +76,25 @@ function add(merged: Map<string, Merged>, part: Contribution, ipFamily: Outbound
   if (part.bind === '' && reserved.has(part.port)) return;
   const bind = part.bind === '' ? wildcards(ipFamily)[0] : part.bind;
   const key = `${bind}_${part.port}`;
-  const present = merged.get(key);
-  if (present === undefined) {
-    const { port, bindToPort, extras } = part;
-    const http = part.kind === 'tcp' ? undefined : httpPart(part);
-    merged.set(key, { bind: part.bind, extras, port, bindToPort, locked: false, http, chains: distinct(part.chains) });
-    return;
-  }
+  const { port, bindToPort, extras } = part;
+  const fresh = {
+    bind: part.bind,
+    extras,
+    port,
+    bindToPort,
+    locked: false,
+    http: undefined,
+    chains: [],
+    taken: new Set<string>(),
+  };
+  const present: Merged = merged.get(key) ?? fresh;
+  merged.set(key, present);
   // A second HTTP service shares the routes of the first; a second sniffed one would hide the first.
   if (present.locked || (part.kind === 'auto' && present.http !== undefined && present.chains.length > 0)) return;
   if (part.kind !== 'tcp') present.http ??= httpPart(part);
   for (const chain of part.chains) {
-    if (!present.chains.some((other) => sameMatch(other, chain))) present.chains.push(chain);
+    const rest = untaken(chain, present.taken);
+    if (rest !== undefined) present.chains.push(rest);
   }
 }
 
@@ -100,17 +109,21 @@ function httpPart(part: Contribution): HttpPart {
   };
 }
 
-function distinct(chains: readonly TcpChain[]): TcpChain[] {
-  return chains.filter((chain, i) => !chains.slice(0, i).some((other) => sameMatch(other, chain)));
-}
-
-/** Envoy refuses two chains with the same match; bits of an address behind its prefix do not tell them apart. */
-function sameMatch(a: TcpChain, b: TcpChain): boolean {
-  return matchId(a) === matchId(b);
-}
-
-function matchId({ sni, cidrs }: TcpChain): string {
-  return JSON.stringify([[...sni].sort(), cidrs.map(maskedRange).sort()]);
+/** What of a chain's conditions no earlier chain takes, which are then taken; undefined where nothing is left. */
+function untaken(chain: TcpChain, taken: Set<string>): TcpChain | undefined {
+  const names = chain.sni.length === 0 ? [''] : [...new Set(chain.sni.map((name) => name.toLowerCase()))];
+  const ranges = new Map((chain.cidrs.length === 0 ? [''] : chain.cidrs).map((cidr) => [maskedRange(cidr), cidr]));
+  const isFree = (name: string, range: string): boolean => !taken.has(`${name}|${range}`);
+  const freeNames = names.filter((name) => [...ranges.keys()].every((range) => isFree(name, range)));
+  const keptNames = freeNames.length > 0 ? freeNames : names;
+  const keptRanges = [...ranges].filter(([range]) => keptNames.every((name) => isFree(name, range)));
+  if (keptRanges.length === 0) return undefined;
+  for (const name of keptNames) for (const [range] of keptRanges) taken.add(`${name}|${range}`);
+  return {
+    ...chain,
+    sni: keptNames.filter((name) => name !== ''),
+    cidrs: keptRanges.map(([, cidr]) => cidr).filter((cidr) => cidr !== ''),
+  };
 }
 
 /** A CIDR with the bits behind its prefix cleared, as text that is equal for equal ranges. */

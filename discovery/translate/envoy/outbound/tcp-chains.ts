@@ -151,10 +151,11 @@ function dynamicPart(hostname: string, { ipFamily }: StreamClient, port: number)
   return { dynamic: { dns: { cache: `${hostname}_dfp_dns_cache`, family: ipFamily }, port } };
 }
 
-function routedTarget(
+/** Where a TCP or TLS route of a VirtualService sends connections that come to a port. */
+export function routedTarget(
   read: Read,
   client: StreamClient,
-  { port }: StreamPort,
+  { port }: Pick<StreamPort, 'port'>,
   routes: readonly RouteDestination[],
   rules: VirtualRoutes,
 ): TcpTarget {
