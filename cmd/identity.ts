@@ -6,8 +6,11 @@ import { caDirectory, writePublicFile } from '../certs/ca-directory.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import { type Authenticate, type Authenticator, authenticateBy, certificateAuthenticator } from '../certs/caller.ts';
 import type { CertsEnvironment } from '../certs/environment.ts';
+import { forwardedAuthenticator, trustedGateways } from '../certs/forwarded-certificate.ts';
 import { type PodDirectory, parseNodeAccounts } from '../certs/impersonation.ts';
-import { jwtAuthenticator } from '../certs/jwt-authenticator.ts';
+import { fetchJwksText } from '../certs/jwks.ts';
+import { type JwtIssuer, jwtAuthenticator } from '../certs/jwt-authenticator.ts';
+import { parseJwtRule } from '../certs/jwt-rule.ts';
 import { type Ledger, makeLedger } from '../certs/ledger.ts';
 import type { Count } from '../certs/metrics.ts';
 import { hasPluggedCa, pluggedSource } from '../certs/plugged.ts';
@@ -74,11 +77,15 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
   await certificate.ready();
   const tokenKey = settings.configDir === undefined ? undefined : await openTokenKey(fileStore, rootOptions, env);
   if (isRefused(tokenKey)) throw new Error(`token key: ${tokenKey.reason}`);
-  const issuers = tokenKey === undefined ? [] : [ownJwtIssuer(tokenKey, settings.tokenAudiences)];
+  const issuers = [
+    ...(tokenKey === undefined ? [] : [ownJwtIssuer(tokenKey, settings.tokenAudiences)]),
+    ...configuredIssuers(settings, env),
+  ];
   const authenticate = authenticateBy([
     certificateAuthenticator(parts.trustDomains, env.now),
     jwtAuthenticator(issuers, trustDomain, env.now),
     ...(parts.more ?? []),
+    ...trustedForwarding(settings, parts),
   ]);
   const ledger = makeLedger(100_000, env.now);
   const lifetimes = {
@@ -126,6 +133,22 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
       authority[Symbol.dispose]();
     },
   };
+}
+
+/** The issuer of JWT_RULE. Throws where the rule is none. */
+function configuredIssuers(settings: Settings, env: CertsEnvironment): readonly JwtIssuer[] {
+  if (settings.jwtRule === '') return [];
+  const issuer = parseJwtRule(settings.jwtRule, settings.tokenAudiences, fetchJwksText, env.now);
+  if (isRefused(issuer)) throw new Error(issuer.reason);
+  return [issuer];
+}
+
+/** Gateways of TRUSTED_GATEWAY_CIDR. Throws where that is no list of CIDRs. */
+function trustedForwarding(settings: Settings, parts: IdentityParts): readonly Authenticator[] {
+  if (settings.trustedGatewayCidr === '') return [];
+  const gateways = trustedGateways(settings.trustedGatewayCidr);
+  if (isRefused(gateways)) throw new Error(`TRUSTED_GATEWAY_CIDR: ${gateways.reason}`);
+  return [forwardedAuthenticator(gateways, parts.trustDomains, parts.env.now)];
 }
 
 /** Keeps the root bundle in a file, as the ConfigMap istio-ca-root-cert does in a cluster. */

@@ -25,6 +25,10 @@ export interface Settings {
   readonly customHosts: readonly string[];
   readonly tokenAudiences: readonly string[];
   readonly trustedNodeAccounts: string;
+  /** JSON of a JWTRule: an issuer whose tokens authenticate workloads. Empty: none. */
+  readonly jwtRule: string;
+  /** CIDRs of gateways that may name their client's certificate. Empty: none. */
+  readonly trustedGatewayCidr: string;
   readonly defaultWorkloadCertTtlMs: number;
   readonly maxWorkloadCertTtlMs: number;
   /** Lifetime of the certificates that agentless Envoys get. */
@@ -140,6 +144,8 @@ export function readSettings(
     customHosts: list(env['ISTIOD_CUSTOM_HOST']),
     tokenAudiences: list(env['TOKEN_AUDIENCES'] ?? 'istio-ca'),
     trustedNodeAccounts: env['CA_TRUSTED_NODE_ACCOUNTS'] ?? '',
+    jwtRule: env['JWT_RULE'] ?? '',
+    trustedGatewayCidr: env['TRUSTED_GATEWAY_CIDR'] ?? '',
     defaultWorkloadCertTtlMs: time('DEFAULT_WORKLOAD_CERT_TTL', env['DEFAULT_WORKLOAD_CERT_TTL'] ?? '24h'),
     maxWorkloadCertTtlMs: time('MAX_WORKLOAD_CERT_TTL', env['MAX_WORKLOAD_CERT_TTL'] ?? '2160h'),
     agentlessCertTtlMs: time(
