@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { defaultMeshConfig } from '../config/mesh.ts';
 import { Store } from '../config/store.ts';
+import { validate } from '../config/validate.ts';
 import { selfSigned, testPod } from '../test/support/webhook.ts';
 import { createLogger } from './log.ts';
 import { openWebhooks } from './webhooks.ts';
@@ -30,7 +31,8 @@ function post(port: number, path: string, object: object): Promise<{ response: R
     const call = request(options, async (answer) => {
       let text = '';
       for await (const chunk of answer) text += String(chunk);
-      resolve(JSON.parse(text));
+      if (answer.statusCode === 200) resolve(JSON.parse(text));
+      else reject(new Error(`${answer.statusCode}: ${text}`));
     });
     call.on('error', reject);
     call.end(JSON.stringify(review));
@@ -46,12 +48,38 @@ function commonName(port: number): Promise<unknown> {
   });
 }
 
+const none = () => () => undefined;
+const options = {
+  address: '127.0.0.1:0',
+  registry: new Registry(),
+  log: createLogger('silent'),
+  systemNamespace: 'istio-system',
+  clusterId: 'Kubernetes',
+  clusterDomain: 'cluster.local',
+  mesh: () => defaultMeshConfig,
+  revision: '',
+  env: {},
+};
+
+test('says why no pod can be injected', async () => {
+  const store = new Store();
+  const metadata = { name: 'istio-sidecar-injector', namespace: 'istio-system' };
+  const data = { config: 'templates: {mine: "x"}' };
+  const { object } = validate({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
+  if (object === undefined) throw new Error('no ConfigMap');
+  store.sinkOf('test').apply([{ kind: 'ConfigMap', key: 'istio-system/istio-sidecar-injector', object }]);
+  const certificate = selfSigned('one.test');
+  await using webhooks = await openWebhooks({ ...options, store, tls: { current: () => certificate, onChange: none } });
+  expect(webhooks.ready()).toBe(false);
+  await expect(post(webhooks.port, '/inject', testPod())).rejects.toThrow(/503.*template "mine" is not built in/);
+});
+
 test('answers, counts, warns of absent references, and follows the certificate', async () => {
   let certificate = selfSigned('one.test');
   const listeners = new Set<() => void>();
   const registry = new Registry();
   await using webhooks = await openWebhooks({
-    address: '127.0.0.1:0',
+    ...options,
     store: new Store(),
     tls: {
       current: () => certificate,
@@ -61,13 +89,6 @@ test('answers, counts, warns of absent references, and follows the certificate',
       },
     },
     registry,
-    log: createLogger('silent'),
-    systemNamespace: 'istio-system',
-    clusterId: 'Kubernetes',
-    clusterDomain: 'cluster.local',
-    mesh: () => defaultMeshConfig,
-    revision: '',
-    env: {},
   });
   expect(webhooks.ready()).toBe(true);
   expect((await post(webhooks.port, '/inject', testPod())).response).toMatchObject({ allowed: true });

@@ -57,6 +57,7 @@ export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> 
     port: Number(options.address.slice(at + 1)),
     certificate: certificateOf(tls),
     settings: settings.settings,
+    unreadable: () => settings.diagnostics().map(formatDiagnostic).join('; '),
     cluster: settings.cluster,
     validators: {
       object: (raw) => validateObject(raw, { unknown: 'ignore' }),

@@ -28,6 +28,8 @@ export type ServerCertificate = Required<Pick<SecureContextOptions, 'cert' | 'ke
 export interface WebhookHandlers {
   /** Undefined while the injector's configuration has not been read: calls are refused with 503. */
   readonly settings: () => InjectionSettings | undefined;
+  /** Why there are none, for whoever wants to create a pod meanwhile. */
+  readonly unreadable?: () => string;
   readonly cluster: ClusterView;
   readonly validators: Validators;
   readonly metrics: WebhookMetrics;
@@ -177,7 +179,10 @@ function injectAnswer(request: AdmissionRequest, path: string, handlers: Webhook
     return outcome;
   };
   const settings = handlers.settings();
-  if (settings === undefined) return { status: 503, problem: 'the injector has no configuration yet' };
+  if (settings === undefined) {
+    const why = handlers.unreadable?.() ?? '';
+    return { status: 503, problem: `the injector has no configuration yet${why === '' ? '' : `: ${why}`}` };
+  }
   if (request.operation !== 'CREATE') return done('skip', { allowed: true });
   if (!isPodRequest(request)) {
     const { group, kind } = request.kind;
