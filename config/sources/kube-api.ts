@@ -26,13 +26,15 @@ export interface KubeApi extends Disposable {
   readonly send: (method: string, path: string, body?: unknown, contentType?: string) => Promise<KubeAnswer>;
   /**
    * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
-   * does, when nothing was heard for `idleMs`, or by the signal. Rejects where no answer came.
+   * does, when nothing was heard for `idleMs`, or by the signal. `onOpen` is called once the server agreed to it.
+   * Rejects where no answer came.
    */
   readonly watch: (
     path: string,
     onEvents: (events: readonly WatchEvent[]) => void,
     signal: AbortSignal,
     idleMs: number,
+    onOpen?: () => void,
   ) => Promise<WatchEnd>;
 }
 
@@ -73,7 +75,7 @@ export function openKubeApi(access: KubeAccess): KubeApi {
       const answer = await answered;
       return { status: answer.statusCode ?? 0, body: parseJson(await textOf(answer)) };
     },
-    watch: async (path, onEvents, signal, idleMs) => {
+    watch: async (path, onEvents, signal, idleMs, onOpen) => {
       const call = await open('GET', path, {});
       const abort = (): void => void call.destroy(new Error('stopped'));
       signal.addEventListener('abort', abort, { once: true });
@@ -84,6 +86,7 @@ export function openKubeApi(access: KubeAccess): KubeApi {
         const answer = await answered;
         const status = answer.statusCode ?? 0;
         if (status !== 200) return { status, message: messageOf(await textOf(answer)) };
+        onOpen?.();
         await readEvents(answer, onEvents);
         return { status, message: 'the stream ended' };
       } finally {

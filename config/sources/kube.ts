@@ -24,6 +24,7 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
   const followed = kindNames.filter((kind) => !without.includes(kind));
   const statuses = new Map<KindName, ReflectorStatus>();
   let last = '';
+  let lostSince: number | undefined;
   const report = (kind: KindName, status: ReflectorStatus): void => {
     statuses.set(kind, status);
     const all = [...statuses.values()];
@@ -36,12 +37,19 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
     const state = `${synced}|${lost.length === 0}|${message}`;
     if (state === last) return;
     last = state;
-    sink.status({ synced, connected: lost.length === 0, since: now(), ...(message === '' ? {} : { message }) });
+    // The age of what is served: it counts from when the first watch was lost.
+    lostSince = lost.length === 0 ? undefined : (lostSince ?? now());
+    sink.status({
+      synced,
+      connected: lost.length === 0,
+      since: lostSince ?? now(),
+      ...(message === '' ? {} : { message }),
+    });
   };
   sink.status({ synced: false, connected: false, since: now(), message: `reading ${api.origin}` });
   const running = followed.map((kind) =>
     reflect(
-      { api, paths: pathsOf(kind), sleep, random },
+      { api, paths: pathsOf(kind), sleep, random, ...selectionOf(kind) },
       collector(kind, check, sink, (status) => report(kind, status)),
       stop.signal,
     ),
@@ -53,6 +61,23 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
       await Promise.all(running);
     },
   };
+}
+
+/**
+ * Objects that nobody reads are not even sent: Helm's records and tokens among Secrets, our own CA key, Kubernetes' own
+ * roots in every namespace, and pods that have ended.
+ */
+const fieldSelectors: Partial<Record<KindName, readonly string[]>> = {
+  Secret: ['helm.sh/release.v1', 'kubernetes.io/service-account-token', 'istio.io/ca-root'].map(
+    (type) => `type!=${type}`,
+  ),
+  ConfigMap: ['metadata.name!=kube-root-ca.crt'],
+  Pod: ['status.phase!=Succeeded', 'status.phase!=Failed'],
+};
+
+function selectionOf(kind: KindName): { readonly fieldSelector?: string } {
+  const selectors = fieldSelectors[kind];
+  return selectors === undefined ? {} : { fieldSelector: selectors.join(',') };
 }
 
 /** Collection paths of a kind, its preferred version first. */

@@ -23,6 +23,8 @@ export interface ReflectorOptions {
   readonly api: KubeApi;
   /** Collection paths to try in order, such as `/apis/networking.istio.io/v1/sidecars`: the first that exists counts. */
   readonly paths: readonly string[];
+  /** Kubernetes' field selector, such as `status.phase!=Failed`: objects that it leaves out are not there. */
+  readonly fieldSelector?: string;
   /** Waits; rejects when aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** In [0, 1). */
@@ -34,8 +36,13 @@ const firstDelayMs = 100;
 const maxDelayMs = 10_000;
 /** A kind that does not exist is looked for again so often. */
 const absentMs = 2_000;
-/** The server closes watches after 5 to 10 minutes; bookmarks come every minute. */
-const idleMs = 10 * 60_000;
+/**
+ * Objects that were there do not go because one answer says that their kind is unknown: an API server that is starting
+ * may say so. So many answers in a row are believed.
+ */
+const absentBelieved = 4;
+/** Bookmarks come every minute; a connection that brings nothing for longer is dead, and resuming costs one request. */
+const idleMs = 150_000;
 const initialEventsEnd = 'k8s.io/initial-events-end';
 
 /** Follows until the signal aborts. Never rejects. */
@@ -46,17 +53,27 @@ export async function reflect(options: ReflectorOptions, sink: ReflectorSink, si
 
 type Step = 'relist' | 'resume' | 'absent';
 
+/** How a watch ended; `expired`: its version is too old to resume from. */
+interface WatchOutcome {
+  readonly status: number;
+  readonly message: string;
+  readonly expired: boolean;
+  readonly events: number;
+}
+
 class Reflector {
   readonly #options: ReflectorOptions;
   readonly #sink: ReflectorSink;
   readonly #signal: AbortSignal;
-  /** Keys that the sink was told of. */
-  readonly #known = new Set<string>();
+  /** What the sink was told of: the state of each object, by key. */
+  readonly #known = new Map<string, string>();
   #version: string | undefined;
   #path = 0;
   #synced = false;
   #streaming = true;
+  /** Steps in a row that brought nothing new: each waits longer than the one before. */
   #failures = 0;
+  #absences = 0;
 
   constructor(options: ReflectorOptions, sink: ReflectorSink, signal: AbortSignal) {
     this.#options = options;
@@ -70,13 +87,19 @@ class Reflector {
         const step = this.#version === undefined ? await this.#read() : await this.#follow(this.#version);
         if (step === 'relist') this.#version = undefined;
         if (step === 'absent') await this.#wait(absentMs);
+        else await this.#backOff();
       } catch (error) {
         if (this.#signal.aborted) return;
         this.#failures++;
         this.#report(false, error instanceof Error ? error.message : String(error));
-        await this.#wait(Math.min(firstDelayMs * 2 ** Math.min(this.#failures - 1, 10), maxDelayMs));
+        await this.#backOff();
       }
     }
+  }
+
+  async #backOff(): Promise<void> {
+    if (this.#failures === 0) return;
+    await this.#wait(Math.min(firstDelayMs * 2 ** Math.min(this.#failures - 1, 10), maxDelayMs));
   }
 
   /** Reads everything: as a stream that goes on as a watch where the server can, else in pages. */
@@ -87,6 +110,8 @@ class Reflector {
   async #readStream(): Promise<Step> {
     const seen = new Set<string>();
     let complete = false;
+    // What arrives before the end of the initial events is no state to resume from.
+    this.#version = undefined;
     const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
     const end = await this.#watch(query, (event) => {
       const key = keyOf(event.object);
@@ -106,6 +131,7 @@ class Reflector {
       return 'relist';
     }
     if (end.status !== 200) throw new Error(`${end.status} ${end.message}`);
+    if (!complete || end.expired) this.#failures++;
     return complete && !end.expired ? 'resume' : 'relist';
   }
 
@@ -115,10 +141,13 @@ class Reflector {
     let version: string | undefined;
     do {
       const query = `limit=${pageSize}${next === '' ? '' : `&continue=${encodeURIComponent(next)}`}`;
-      const { status, body } = await this.#options.api.send('GET', `${this.#at()}?${query}`);
+      const { status, body } = await this.#options.api.send('GET', this.#url(query));
       if (status === 404) return this.#absent();
       // The continuation expired: begin again.
-      if (status === 410) return 'relist';
+      if (status === 410) {
+        this.#failures++;
+        return 'relist';
+      }
       if (status !== 200) throw new Error(`${status} ${messageOf(body)}`);
       const list = body as {
         metadata?: { resourceVersion?: string; continue?: string };
@@ -136,8 +165,7 @@ class Reflector {
         const key = keyOf(object);
         if (key === undefined) continue;
         seen.add(key);
-        this.#known.add(key);
-        this.#sink.changed(object, key);
+        this.#put(object, key);
       }
       this.#sink.flush();
       next = list.metadata?.continue ?? '';
@@ -155,21 +183,19 @@ class Reflector {
       () => undefined,
     );
     if (end.status === 404) return this.#absent();
+    // An end without any event is either a server that closes at once or a quiet kind: the pause is short at first.
+    if (end.events === 0 || end.expired) this.#failures++;
     if (end.status === 410 || end.expired) return 'relist';
     if (end.status !== 200) throw new Error(`${end.status} ${end.message}`);
     return 'resume';
   }
 
-  async #watch(
-    query: string,
-    also: (event: WatchEvent) => void,
-  ): Promise<{ status: number; message: string; expired: boolean }> {
+  async #watch(query: string, also: (event: WatchEvent) => void): Promise<WatchOutcome> {
     let expired = false;
+    let count = 0;
     const stop = new AbortController();
     const signal = AbortSignal.any([this.#signal, stop.signal]);
     const onEvents = (events: readonly WatchEvent[]): void => {
-      this.#failures = 0;
-      if (this.#synced) this.#report(true, '');
       for (const event of events) {
         if (event.type === 'ERROR') {
           // Only 410 (Gone) says that our version is too old; whatever it is, a new list is a safe answer.
@@ -177,16 +203,22 @@ class Reflector {
           stop.abort();
           break;
         }
+        count++;
         this.#take(event);
         also(event);
       }
+      if (count > 0) this.#failures = 0;
       this.#sink.flush();
     };
+    const onOpen = (): void => {
+      this.#absences = 0;
+      if (this.#synced) this.#report(true, '');
+    };
     try {
-      const end = await this.#options.api.watch(`${this.#at()}?${query}`, onEvents, signal, idleMs);
-      return { ...end, expired };
+      const end = await this.#options.api.watch(this.#url(query), onEvents, signal, idleMs, onOpen);
+      return { ...end, expired, events: count };
     } catch (error) {
-      if (expired) return { status: 200, message: 'expired', expired };
+      if (expired) return { status: 200, message: 'expired', expired, events: count };
       throw error;
     }
   }
@@ -198,16 +230,23 @@ class Reflector {
       if (event.type === 'DELETED') {
         if (this.#known.delete(key)) this.#sink.gone(key);
       } else {
-        this.#known.add(key);
-        this.#sink.changed(event.object, key);
+        this.#put(event.object, key);
       }
     }
     // During initial events versions are those of single objects: none of them can be resumed from.
     if (version !== undefined && (this.#version !== undefined || event.type === 'BOOKMARK')) this.#version = version;
   }
 
+  /** Objects that are told again after a reconnection are not handed on again. */
+  #put(object: unknown, key: string): void {
+    const state = stateOf(object);
+    if (state !== undefined && this.#known.get(key) === state) return;
+    this.#known.set(key, state ?? '');
+    this.#sink.changed(object, key);
+  }
+
   #dropAllBut(seen: ReadonlySet<string>): void {
-    for (const key of this.#known) {
+    for (const key of [...this.#known.keys()]) {
       if (seen.has(key)) continue;
       this.#known.delete(key);
       this.#sink.gone(key);
@@ -217,6 +256,7 @@ class Reflector {
 
   #nowSynced(): void {
     this.#failures = 0;
+    this.#absences = 0;
     this.#synced = true;
     this.#report(true, '');
   }
@@ -227,14 +267,18 @@ class Reflector {
     this.#path++;
     if (this.#path < this.#options.paths.length) return 'relist';
     this.#path = 0;
+    this.#absences++;
+    if (this.#known.size > 0 && this.#absences < absentBelieved) return 'absent';
     this.#dropAllBut(new Set());
     this.#synced = true;
     this.#report(true, 'this kind is not installed');
     return 'absent';
   }
 
-  #at(): string {
-    return this.#options.paths[this.#path] ?? '';
+  #url(query: string): string {
+    const { paths, fieldSelector } = this.#options;
+    const fields = fieldSelector === undefined ? '' : `&fieldSelector=${encodeURIComponent(fieldSelector)}`;
+    return `${paths[this.#path] ?? ''}?${query}${fields}`;
   }
 
   #report(connected: boolean, message: string): void {
@@ -251,6 +295,7 @@ interface Meta {
     readonly name?: unknown;
     readonly namespace?: unknown;
     readonly resourceVersion?: unknown;
+    readonly uid?: unknown;
     readonly annotations?: Readonly<Record<string, unknown>>;
   };
 }
@@ -263,6 +308,12 @@ function keyOf(raw: unknown): string | undefined {
 function versionOf(raw: unknown): string | undefined {
   const version = (raw as Meta | undefined)?.metadata?.resourceVersion;
   return typeof version === 'string' ? version : undefined;
+}
+
+/** What tells one state of an object from another: equal text, equal object. */
+function stateOf(raw: unknown): string | undefined {
+  const { uid, resourceVersion } = (raw as Meta | undefined)?.metadata ?? {};
+  return typeof uid === 'string' && typeof resourceVersion === 'string' ? `${uid} ${resourceVersion}` : undefined;
 }
 
 function annotationOf(raw: unknown, name: string): unknown {

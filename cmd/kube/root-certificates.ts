@@ -1,0 +1,150 @@
+// Keeps ConfigMap istio-ca-root-cert in every namespace, so that pods know whom to trust (contract 1.2).
+import type { ConfigMap } from '../../config/kinds/config-map.ts';
+import type { KubeApi } from '../../config/sources/kube-api.ts';
+import type { Store } from '../../config/store.ts';
+
+/** What keeping them needs. Times in milliseconds. */
+export interface RootCertificatesOptions {
+  readonly api: Pick<KubeApi, 'send'>;
+  /** Follows namespaces and ConfigMaps. */
+  readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced' | 'onStatus'>;
+  /** PEM roots in force. */
+  readonly roots: () => string;
+  /** Whether the mesh takes notice of a namespace (discoverySelectors). */
+  readonly isDiscovered: (namespace: string) => boolean;
+  /** Resolves early, without error, when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: (message: string) => void;
+}
+
+/** The name of the ConfigMap. */
+export const rootConfigMap = 'istio-ca-root-cert';
+const rootKey = 'root-cert.pem';
+const markLabel = 'istio.io/config';
+const ownNamespaces: ReadonlySet<string> = new Set([
+  'kube-system',
+  'kube-public',
+  'kube-node-lease',
+  'local-path-storage',
+]);
+/** Requests under way at once. */
+const workers = 8;
+/** A replica that does not lead fills in what the leader left out for so long; it overwrites nothing. */
+const patienceMs = 3_000;
+
+/** Whether a namespace is to have the roots: not Kubernetes' own, and not one that is ending. */
+export function wantsRoots(namespace: string, phase: string | undefined): boolean {
+  return !ownNamespaces.has(namespace) && phase !== 'Terminating';
+}
+
+/** Whether the ConfigMap says what it should. */
+export function isCurrent(found: ConfigMap | undefined, roots: string): boolean {
+  return found?.data?.[rootKey] === roots && found.metadata.labels?.[markLabel] === 'true';
+}
+
+/** Keeps them until disposed; only a leader changes what is there. */
+export class RootCertificates implements AsyncDisposable {
+  readonly #options: RootCertificatesOptions;
+  readonly #stop = new AbortController();
+  readonly #due = new Set<string>();
+  /** Namespaces that somebody works on. */
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #unsubscribe: readonly (() => void)[];
+  #leading = false;
+
+  constructor(options: RootCertificatesOptions) {
+    this.#options = options;
+    const { store } = options;
+    this.#unsubscribe = [
+      store.subscribe((changes) => {
+        for (const { kind, key } of changes) {
+          if (kind === 'Namespace') this.#look(key.slice(1));
+          else if (kind === 'ConfigMap' && key.endsWith(`/${rootConfigMap}`)) this.#look(key.split('/')[0] ?? '');
+        }
+        this.#work();
+      }),
+      store.onStatus(() => this.lookAtAll()),
+    ];
+    this.lookAtAll();
+  }
+
+  /** Told by the election. */
+  lead(leading: boolean): void {
+    this.#leading = leading;
+    this.lookAtAll();
+  }
+
+  /** Looks at every namespace: after other roots came into force, or other namespaces count. */
+  lookAtAll(): void {
+    for (const { metadata } of this.#options.store.list('Namespace')) this.#look(metadata.name);
+    this.#work();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#due.clear();
+    await Promise.all(this.#busy.values());
+  }
+
+  #look(namespace: string): void {
+    if (this.#needs(namespace)) this.#due.add(namespace);
+  }
+
+  /** Before everything was read, a ConfigMap that seems missing may well be there. */
+  #needs(namespace: string): boolean {
+    const { store, roots, isDiscovered } = this.#options;
+    const object = store.synced ? store.get('Namespace', `/${namespace}`) : undefined;
+    if (object === undefined || !wantsRoots(namespace, object.status?.phase) || !isDiscovered(namespace)) return false;
+    const found = store.get('ConfigMap', `${namespace}/${rootConfigMap}`);
+    return this.#leading ? !isCurrent(found, roots()) : found === undefined;
+  }
+
+  #work(): void {
+    for (const namespace of this.#due) {
+      if (this.#busy.size >= workers || this.#stop.signal.aborted) return;
+      if (this.#busy.has(namespace)) continue;
+      this.#due.delete(namespace);
+      const done = this.#settle(namespace).finally(() => {
+        this.#busy.delete(namespace);
+        this.#work();
+      });
+      this.#busy.set(namespace, done);
+    }
+  }
+
+  async #settle(namespace: string): Promise<void> {
+    const { sleep, log } = this.#options;
+    const { signal } = this.#stop;
+    if (!this.#leading) await sleep(patienceMs, signal);
+    for (let failures = 0; !signal.aborted && this.#needs(namespace); failures++) {
+      try {
+        if (await this.#write(namespace)) return;
+      } catch (error) {
+        log(`${rootConfigMap} in ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      await sleep(Math.min(100 * 2 ** failures, 10_000), signal);
+    }
+  }
+
+  /** Whether that is all for now: what is written comes back by the watch, and is looked at again then. */
+  async #write(namespace: string): Promise<boolean> {
+    const { api, roots } = this.#options;
+    const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
+    const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [rootKey]: roots() } };
+    const there = this.#options.store.get('ConfigMap', `${namespace}/${rootConfigMap}`) !== undefined;
+    const answer = there
+      ? await api.send('PATCH', `${folder}/${rootConfigMap}`, wanted, 'application/merge-patch+json')
+      : await api.send('POST', folder, {
+          apiVersion: 'v1',
+          kind: 'ConfigMap',
+          ...wanted,
+          metadata: { ...wanted.metadata, name: rootConfigMap, namespace },
+        });
+    // Somebody was faster: the watch will tell of it. A namespace that ends takes no new objects.
+    if ([200, 201, 404, 409].includes(answer.status)) return true;
+    const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
+    if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
+    throw new Error(`the API server answered ${answer.status} ${message.slice(0, 300)}`);
+  }
+}
