@@ -28,3 +28,43 @@ export function isAddress(text: string): boolean {
 export function familiesOf(addresses: readonly string[]): { readonly v4: boolean; readonly v6: boolean } {
   return { v4: addresses.some((address) => isIPv4(address)), v6: addresses.some((address) => isIPv6(address)) };
 }
+
+/** Whether an address lies in a range of its own family. */
+export function rangeContains(range: { readonly address: string; readonly bits: number }, address: string): boolean {
+  const start = numberOf(range.address);
+  const own = numberOf(address);
+  if (start === undefined || own === undefined || start.width !== own.width) return false;
+  const shift = BigInt(own.width - range.bits);
+  return start.value >> shift === own.value >> shift;
+}
+
+interface Numeric {
+  readonly value: bigint;
+  /** 32 or 128 bits. */
+  readonly width: number;
+}
+
+/** An address as a number; undefined where it is none. */
+function numberOf(address: string): Numeric | undefined {
+  if (isIPv4(address)) return { value: joined(address.split('.').map(Number), 8n), width: 32 };
+  const plain = address.split('%')[0] ?? '';
+  return isIPv6(plain) ? { value: joined(groupsOf(plain), 16n), width: 128 } : undefined;
+}
+
+function joined(parts: readonly number[], bits: bigint): bigint {
+  return parts.reduce((value, part) => (value << bits) | BigInt(part), 0n);
+}
+
+/** The eight groups of an IPv6 address; `::` stands for as many zeros as are missing, the end may be in IPv4's form. */
+function groupsOf(address: string): readonly number[] {
+  const hex = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_whole, ...bytes: string[]) => {
+    const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
+    return `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
+  });
+  const [head = '', tail] = hex.split('::');
+  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => parseInt(group, 16)));
+  const before = groups(head);
+  const after = tail === undefined ? [] : groups(tail);
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - before.length - after.length);
+  return [...before, ...Array.from({ length: zeros }, () => 0), ...after];
+}

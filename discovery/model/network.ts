@@ -1,10 +1,9 @@
 // Networks: which one an address belongs to where its workload does not say, and how others are entered by configuration.
-import { BlockList, isIPv6 } from 'node:net';
 import type { MeshNetworks } from '../../config/kinds/mesh-config.ts';
 import { parseMeshNetworks } from '../../config/mesh.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { isAddress, parseRange } from './address.ts';
+import { parseRange, rangeContains } from './address.ts';
 import { facts, meshConfigMapKey, objects } from './objects.ts';
 
 /** The label that names a network, on namespaces, pods and gateway services. */
@@ -50,19 +49,12 @@ export function networkOf(read: Read, address: string): string {
   const labelled = read(clusterNetwork, 'cluster');
   if (labelled !== '') return labelled;
   return (
-    read(networkRanges, 'mesh').find((range) => contains(range, address))?.network ?? read(registryNetwork, 'cluster')
+    read(networkRanges, 'mesh').find((range) => rangeContains(range, address))?.network ??
+    read(registryNetwork, 'cluster')
   );
 }
 
 /** Networks of the settings, sorted by name. */
 export function settingsOf(read: Read): [string, NonNullable<MeshNetworks['networks']>[string]][] {
   return Object.entries(read(meshNetworks, 'mesh').networks ?? {}).sort(([a], [b]) => compareText(a, b));
-}
-
-function contains({ address: start, bits }: Range, address: string): boolean {
-  if (!isAddress(address) || isIPv6(address) !== isIPv6(start)) return false;
-  const family = isIPv6(start) ? 'ipv6' : 'ipv4';
-  const list = new BlockList();
-  list.addSubnet(start, bits, family);
-  return list.check(address, family);
 }

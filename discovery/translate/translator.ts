@@ -4,6 +4,7 @@ import type { Flavour } from '../proxy/proxy.ts';
 import { type Facet, type Facets, facetsId, type ProxyClass, pickFacets } from '../proxy/proxy-class.ts';
 import { type EncodedResource, sameResource } from '../resource.ts';
 import type { ResourceType } from '../xds-types.ts';
+import { layersOf } from './layered-directory.ts';
 
 /**
  * Points at the cell that holds a resource. The key says all that the bytes depend on besides tracked reads, so that
@@ -94,8 +95,15 @@ export function cellIdOf(ref: ResourceRef): string {
   return `${ref.query.name}\u0000${ref.query.idOf(ref.key)}`;
 }
 
-function sameDirectory(a: Directory, b: Directory): boolean {
+/** Whether two directories name the same cells. */
+export function sameDirectory(a: Directory, b: Directory): boolean {
+  if (a === b) return true;
   if (a.size !== b.size) return false;
+  const [layersA, layersB] = [layersOf(a), layersOf(b)];
+  // Layers that agree in size are compared apart: the shared one is mostly the same object.
+  if (layersA !== undefined && layersB !== undefined && layersA[1].size === layersB[1].size) {
+    return sameDirectory(layersA[1], layersB[1]) && sameDirectory(layersA[0], layersB[0]);
+  }
   for (const [name, ref] of a) {
     if (!sameRef(b.get(name), ref)) return false;
   }

@@ -1,6 +1,7 @@
 // Clusters of sidecars and gateways: lists of names and cells; the clusters themselves are built next door.
 import { sidecarScope } from '../../model/sidecar-scope.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
+import { layered } from '../layered-directory.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from '../names.ts';
 import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
 import { inboundClusterResource, inboundEntries } from './inbound-clusters.ts';
@@ -26,15 +27,13 @@ export const sidecarClusters = defineTranslator('sidecar-cluster', {
   type: 'cluster',
   facets: [...outboundFacets, 'targets', 'interception', 'addresses'],
   list: (read, client) => {
-    const directory = outboundDirectory(read, client, 'cluster');
-    for (const [name, key] of inboundEntries(read, client)) {
-      directory.set(name, refTo(inboundClusterResource, key));
-    }
+    const { shared, own } = outboundDirectory(read, client, 'cluster');
+    for (const [name, key] of inboundEntries(read, client)) own.set(name, refTo(inboundClusterResource, key));
     const fixed = [blackHoleCluster, passthroughCluster, inboundPassthroughCluster];
     const { mode } = read(sidecarScope, client).outboundTrafficPolicy;
     if (mode === 'ALLOW_ANY_DYNAMIC_DNS') fixed.push(dynamicDnsCluster);
-    for (const name of fixed) directory.set(name, fixedRef(name, client));
-    return directory;
+    for (const name of fixed) own.set(name, fixedRef(name, client));
+    return layered(shared, own);
   },
 });
 
@@ -46,9 +45,9 @@ export const gatewayClusters = defineTranslator('gateway-cluster', {
   type: 'cluster',
   facets: outboundFacets,
   list: (read, client) => {
-    const directory = outboundDirectory(read, client, 'cluster');
-    directory.set(blackHoleCluster, fixedRef(blackHoleCluster, client));
-    return directory;
+    const { shared, own } = outboundDirectory(read, client, 'cluster');
+    own.set(blackHoleCluster, fixedRef(blackHoleCluster, client));
+    return layered(shared, own);
   },
 });
 

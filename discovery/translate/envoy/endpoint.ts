@@ -1,9 +1,8 @@
 // Endpoints of sidecars' and gateways' clusters: by the same list as the clusters.
-import type { Read } from '../../graph/graph.ts';
-import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
-import type { EndpointClient } from './endpoint-view.ts';
+import { layered } from '../layered-directory.ts';
+import { defineTranslator, refTo } from '../translator.ts';
 import { emptyAssignment } from './load-assignment.ts';
-import { type ClusterEntry, type OutboundClient, outboundDirectory, visitEntries } from './outbound-entries.ts';
+import { hasInlineCluster, outboundDirectory } from './outbound-entries.ts';
 
 /** Endpoints for proxies of every flavour that is an Envoy. */
 export const envoyEndpoints = defineTranslator('endpoint', {
@@ -21,15 +20,10 @@ export const envoyEndpoints = defineTranslator('endpoint', {
     'cluster',
     'nodeName',
   ],
-  list: (read, client) => outboundDirectory(read, client, 'endpoints'),
-  find: (read, client, name) => findAssignment(read, client, name),
+  list: (read, client) => {
+    const { shared, own } = outboundDirectory(read, client, 'endpoints');
+    return layered(shared, own);
+  },
+  // A cluster that carries its endpoints has no assignment; a name that nobody knows has an empty one.
+  find: (read, client, name) => (hasInlineCluster(read, client, name) ? undefined : refTo(emptyAssignment, name)),
 });
-
-/** A cluster that carries its endpoints has no assignment; a name that nobody knows has an empty one. */
-function findAssignment(read: Read, client: OutboundClient & EndpointClient, name: string): ResourceRef | undefined {
-  let own: ClusterEntry | undefined;
-  visitEntries(read, client, false, (entry) => {
-    if (entry.name === name) own ??= entry;
-  });
-  return own === undefined || own.endpoints === 'eds' ? refTo(emptyAssignment, name) : undefined;
-}

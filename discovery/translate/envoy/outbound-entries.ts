@@ -12,7 +12,7 @@ import { sidecarScope } from '../../model/sidecar-scope.ts';
 import { mergedRule, trafficPolicyOf } from '../../model/traffic-policy.ts';
 import { selects } from '../../model/workload.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
-import { type ResourceRef, refTo } from '../translator.ts';
+import { type Directory, type ResourceRef, refTo, sameDirectory } from '../translator.ts';
 import { type ClusterKey, type ClusterProfile, clusterKey, profileId, profileOf } from './cluster-key.ts';
 import {
   anywhere,
@@ -22,6 +22,7 @@ import {
   endpointPolicy,
   isNetworked,
   isPlaceless,
+  viewId,
   viewOf,
 } from './endpoint-view.ts';
 import { assignmentKey, loadAssignment, subsetLabels } from './load-assignment.ts';
@@ -51,50 +52,119 @@ export type OutboundClient = Pick<
 >;
 
 /**
- * Visits the outbound clusters of a client. A name may come twice, from two listeners or namespaces: then the first one
+ * Visits the outbound clusters of clients. A name may come twice, from two listeners or namespaces: then the first one
  * counts.
  */
-export function visitEntries(
+function visitEntries(
   read: Read,
-  client: OutboundClient,
+  key: Pick<SharedKey, 'namespace' | 'scope' | 'labels' | 'profile'>,
   sniRouted: boolean,
   visit: (entry: ClusterEntry) => void,
 ): void {
-  const { namespace, scope, labels } = client;
-  const profile = profileOf(client);
-  const chosen = read(selectorLabels, namespace);
-  const relevant = Object.fromEntries(Object.entries(labels).filter(([label]) => chosen.includes(label)));
+  const { namespace, scope, labels, profile } = key;
   for (const listener of read(sidecarScope, { namespace, scope }).egress.keys()) {
     for (const of of read(serviceNamespaces, 'all')) {
-      const key = { namespace, scope, listener, of, labels: relevant, profile, sniRouted };
-      for (const entry of read(namespaceEntries, key)) visit(entry);
+      for (const entry of read(namespaceEntries, { namespace, scope, listener, of, labels, profile, sniRouted })) {
+        visit(entry);
+      }
     }
   }
 }
 
-/** Cells of a client's outbound clusters, or of their endpoints, by name. */
+/** Whether a client has a cluster that carries its endpoints itself. */
+export function hasInlineCluster(read: Read, client: OutboundClient & EndpointClient, name: string): boolean {
+  const { shared, own } = outboundDirectory(read, client, 'cluster');
+  if (!shared.has(name) && !own.has(name)) return false;
+  const assignments = outboundDirectory(read, client, 'endpoints');
+  return !assignments.shared.has(name) && !assignments.own.has(name);
+}
+
+/** Cells of a client's outbound clusters, or of their endpoints, by name: what it shares and what its place decides. */
 export function outboundDirectory(
   read: Read,
   client: OutboundClient & EndpointClient,
   part: keyof EntryRefs,
-): Map<string, ResourceRef> {
-  const directory = new Map<string, ResourceRef>();
-  const networked = isNetworked(read, client);
-  // One listener names nothing twice; the check would cost as much as the rest.
-  const unique = read(sidecarScope, client).egress.length === 1;
-  const visit = (entry: ClusterEntry): void => {
-    const ref = refsOf(read, entry, client, networked)[part];
-    if (ref !== undefined && (unique || !directory.has(entry.name))) directory.set(entry.name, ref);
-  };
-  visitEntries(read, client, false, visit);
-  if (isSniRouter(read, client)) visitEntries(read, client, true, visit);
-  return directory;
+): { readonly shared: Directory; readonly own: Map<string, ResourceRef> } {
+  const { namespace, scope } = client;
+  const labels = relevantLabels(read, client);
+  const key = { namespace, scope, labels, profile: profileOf(client), sniRouted: isSniRouter(read, client) };
+  const { placed, ...shared } = read(sharedOutbound, { ...key, ...networkPlace(read, client) });
+  const own = new Map<string, ResourceRef>();
+  for (const entry of placed) {
+    const ref = placedRefs(entry, viewOf(read, entry.policy, client))[part];
+    if (ref !== undefined) own.set(entry.name, ref);
+  }
+  return { shared: shared[part], own };
 }
 
-/** Cells of an entry for a client. `networked` as `isNetworked` says it. */
-function refsOf(read: Read, entry: ClusterEntry, client: EndpointClient, networked: boolean): EntryRefs {
-  if (!networked && entry.anywhere !== undefined) return entry.anywhere;
-  return placedRefs(entry, viewOf(read, entry.policy, client));
+/** The client's network where it matters: then it decides every assignment. */
+function networkPlace(read: Read, client: EndpointClient): { readonly view: EndpointView } {
+  if (!isNetworked(read, client)) return { view: anywhere };
+  const { network, networkView } = viewOf(read, placeless, client);
+  return {
+    view: {
+      ...(network === undefined ? {} : { network }),
+      ...(networkView === undefined ? {} : { networkView }),
+    },
+  };
+}
+
+const placeless: EndpointPolicy = { failover: false, nodeLocal: false, healthyOnly: false, tls: 'unruled' };
+
+interface SharedKey {
+  readonly namespace: string;
+  readonly scope: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly profile: ClusterProfile;
+  readonly sniRouted: boolean;
+  readonly view: EndpointView;
+}
+
+interface SharedOutbound {
+  readonly cluster: Directory;
+  readonly endpoints: Directory;
+  /** Entries whose endpoints depend on where exactly the client is. */
+  readonly placed: readonly ClusterEntry[];
+}
+
+/** What all clients of a namespace, scope and kind have in common. */
+const sharedOutbound = query<SharedKey, SharedOutbound>(
+  'shared-outbound',
+  (read, key) => {
+    const found = { cluster: new Map<string, ResourceRef>(), endpoints: new Map<string, ResourceRef>() };
+    const placed: ClusterEntry[] = [];
+    const claimed = new Set<string>();
+    // One listener names nothing twice; the check would cost as much as the rest.
+    const unique = read(sidecarScope, key).egress.length === 1;
+    const visit = (entry: ClusterEntry): void => {
+      if (!unique) {
+        if (claimed.has(entry.name)) return;
+        claimed.add(entry.name);
+      }
+      if (entry.anywhere === undefined) {
+        placed.push(entry);
+        return;
+      }
+      const { cluster, endpoints } = key.view === anywhere ? entry.anywhere : placedRefs(entry, key.view);
+      found.cluster.set(entry.name, cluster);
+      if (endpoints !== undefined) found.endpoints.set(entry.name, endpoints);
+    };
+    visitEntries(read, key, false, visit);
+    if (key.sniRouted) visitEntries(read, key, true, visit);
+    return { ...found, placed };
+  },
+  {
+    idOf: ({ namespace, scope, labels, profile, sniRouted, view }) =>
+      `${namespace}|${scope}|${JSON.stringify(Object.entries(labels))}|${profileId(profile)}|${sniRouted}|${viewId(view)}`,
+    equals: (a, b) =>
+      sameItems(a.placed, b.placed) && sameDirectory(a.cluster, b.cluster) && sameDirectory(a.endpoints, b.endpoints),
+  },
+);
+
+/** The labels by which rules of the client's namespace select their clients. */
+function relevantLabels(read: Read, { namespace, labels }: OutboundClient): Readonly<Record<string, string>> {
+  const chosen = read(selectorLabels, namespace);
+  return Object.fromEntries(Object.entries(labels).filter(([label]) => chosen.includes(label)));
 }
 
 function placedRefs({ name, key, endpoints }: Omit<ClusterEntry, 'anywhere'>, view: EndpointView): EntryRefs {
