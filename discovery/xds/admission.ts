@@ -4,13 +4,13 @@
 export interface AdmissionOptions {
   /** Streams a second when the event loop is in time. Default 500. */
   readonly maxRate?: number;
-  /** Streams a second however late the event loop is. Default 25. */
+  /** Streams a second however late the event loop is. Default 100. */
   readonly minRate?: number;
   /** Streams let in at once after a quiet time. Default 100. */
   readonly burst?: number;
   /** Longest wait before a refusal, in milliseconds (contract 1.3). Default 1000. */
   readonly maxWaitMs?: number;
-  /** Delay of the event loop in milliseconds at which the rate is halved. Default 50. */
+  /** Delay of the event loop in milliseconds at which the rate is halved. Default 100. */
   readonly slowMs?: number;
 }
 
@@ -27,10 +27,10 @@ export class Admission {
 
   constructor(now: number, options: AdmissionOptions = {}) {
     this.#maxRate = options.maxRate ?? 500;
-    this.#minRate = options.minRate ?? 25;
+    this.#minRate = options.minRate ?? 100;
     this.#burst = options.burst ?? 100;
     this.#maxWaitMs = options.maxWaitMs ?? 1000;
-    this.#slowMs = options.slowMs ?? 50;
+    this.#slowMs = options.slowMs ?? 100;
     this.#rate = this.#maxRate;
     this.#tokens = this.#burst;
     this.#at = now;

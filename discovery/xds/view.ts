@@ -30,6 +30,10 @@ export interface ViewDeps {
   readonly graph: Graph;
   readonly slots: Slots<View>;
   readonly onError: (error: unknown, what: string) => void;
+  /** Views with something to deliver. */
+  readonly changed: Set<View>;
+  /** Views with something that could not be computed and is to be tried again. */
+  readonly failing: Set<View>;
 }
 
 /** Holds only what is wanted: the whole directory where somebody subscribes to everything, else the names asked for. */
@@ -212,6 +216,7 @@ export class View {
     } catch (error) {
       if (!this.failed) this.#deps.onError(error, `the list of ${this.type} resources`);
       this.failed = true;
+      this.#deps.failing.add(this);
       return false;
     }
   }
@@ -240,6 +245,7 @@ export class View {
     } catch (error) {
       if (!this.failedNames.has(name)) this.#deps.onError(error, `${this.type} ${name}`);
       this.failedNames.add(name);
+      this.#deps.failing.add(this);
       return this.#entries.get(name)?.ref;
     }
   }
@@ -273,6 +279,7 @@ export class View {
 
   #note(name: string, before: EncodedResource | undefined, listed: boolean): void {
     this.sharing.dropPlans();
+    this.#deps.changed.add(this);
     this.#changes ??= { listed: new Map(), asked: new Map() };
     const map = listed ? this.#changes.listed : this.#changes.asked;
     if (!map.has(name)) map.set(name, before ?? nothing);

@@ -5,23 +5,22 @@ import type { ErasedTranslator, NamedRequest, TranslatorTable } from '../transla
 import { pushOrder, type ResourceType } from '../xds-types.ts';
 import { namesOf, type Slot, Slots } from './slots.ts';
 import type { Slicer } from './turns.ts';
-import { View } from './view.ts';
+import { rankOf } from './type-rules.ts';
+import { View, type ViewDeps } from './view.ts';
 
 /** Views by the cell of their directory; slots by their cells. */
 export class Views {
-  readonly #graph: Graph;
   readonly #translators: TranslatorTable;
   readonly #views = new Map<string, View>();
   readonly #slots: Slots<View>;
   readonly #directories = new Map<string, ErasedTranslator>();
   readonly #finders = new Map<string, ErasedTranslator>();
-  readonly #onError: (error: unknown, what: string) => void;
+  readonly #deps: ViewDeps;
 
   constructor(graph: Graph, translators: TranslatorTable, onError: (error: unknown, what: string) => void) {
-    this.#graph = graph;
     this.#translators = translators;
-    this.#onError = onError;
     this.#slots = new Slots(graph, onError);
+    this.#deps = { graph, slots: this.#slots, onError, changed: new Set(), failing: new Set() };
     for (const table of Object.values(translators)) {
       for (const translator of Object.values(table)) {
         if (translator === 'not served') continue;
@@ -38,8 +37,7 @@ export class Views {
     const id = viewId(translator, client);
     let view = this.#views.get(id);
     if (view === undefined) {
-      const deps = { graph: this.#graph, slots: this.#slots, onError: this.#onError };
-      view = new View(deps, translator, client, id);
+      view = new View(this.#deps, translator, client, id);
       this.#views.set(id, view);
     }
     return view;
@@ -63,7 +61,9 @@ export class Views {
 
   /** Hands the changes of the last refresh to the viewers, types in push order. */
   deliver(): void {
-    for (const view of this.#inOrder()) view.deliver();
+    const { changed } = this.#deps;
+    for (const view of inOrder(changed)) view.deliver();
+    changed.clear();
   }
 
   /** Lets go of views at which nobody has looked since `before`. */
@@ -76,22 +76,19 @@ export class Views {
       }
       view.close();
       this.#views.delete(id);
+      this.#deps.changed.delete(view);
+      this.#deps.failing.delete(view);
     }
   }
 
   /** Every view, types in push order. */
   all(): readonly View[] {
-    return this.#inOrder();
+    return inOrder(this.#views.values());
   }
 
   /** Distinct resources held. */
   get resources(): number {
     return this.#slots.size;
-  }
-
-  #inOrder(): readonly View[] {
-    const rank = new Map<ResourceType, number>(pushOrder.map((type, i) => [type, i]));
-    return [...this.#views.values()].sort((a, b) => (rank.get(a.type) ?? 0) - (rank.get(b.type) ?? 0));
   }
 
   #refreshSlot(slot: Slot<View>): void {
@@ -102,7 +99,9 @@ export class Views {
 
   #sort(marked: readonly CellRef[]): Sorted {
     const sorted: Sorted = { directories: new Map(), found: new Map(), slots: new Map() };
-    for (const view of this.#views.values()) {
+    const { failing } = this.#deps;
+    for (const view of failing) {
+      if (!view.failed && view.failedNames.size === 0) failing.delete(view);
       if (view.failed) push(sorted.directories, view.type, view);
       for (const name of view.failedNames) push(sorted.found, view.type, [view, name] as const);
     }
@@ -134,6 +133,10 @@ interface Sorted {
 
 function viewId(translator: ErasedTranslator, client: ProxyClass): string {
   return `${translator.directory.name}\u0000${translator.directory.idOf(client)}`;
+}
+
+function inOrder(views: Iterable<View>): readonly View[] {
+  return [...views].sort((a, b) => rankOf(a.type) - rankOf(b.type));
 }
 
 function typeOfSlot(slot: Slot<View>): ResourceType {
