@@ -2,7 +2,7 @@
 import type { Gateway } from '../../config/kinds/gateway.ts';
 import { collection, index } from '../graph/collect.ts';
 import type { Read } from '../graph/graph.ts';
-import { objects } from './objects.ts';
+import { facts, objects } from './objects.ts';
 import { selects } from './workload.ts';
 
 const passthroughGateways = collection<Gateway, Gateway>(
@@ -20,9 +20,12 @@ const allPassthroughGateways = index('auto-passthrough-gateways-all', passthroug
 export const autoPassthroughCollections = [passthroughGateways];
 
 /** Whether some gateway with an AUTO_PASSTHROUGH server selects a workload. */
-export function passesThrough(read: Read, _namespace: string, labels: Readonly<Record<string, string>>): boolean {
+export function passesThrough(read: Read, namespace: string, labels: Readonly<Record<string, string>>): boolean {
+  const scoped = read(facts, 'facts').features['PILOT_SCOPE_GATEWAY_TO_NAMESPACE'] === 'true';
   return read(allPassthroughGateways, 'all').some((key) => {
-    const selector = read(passthroughGateways, key)?.spec?.selector;
-    return selector !== undefined && selects(selector, labels);
+    const gateway = read(passthroughGateways, key);
+    const selector = gateway?.spec?.selector;
+    if (gateway === undefined || selector === undefined || !selects(selector, labels)) return false;
+    return !scoped || gateway.metadata.namespace === namespace;
   });
 }
