@@ -3,6 +3,8 @@
 import { gatewayClusters, sidecarClusters } from './envoy/cluster.ts';
 import { credentialSecrets } from './envoy/credential-secret.ts';
 import { envoyEndpoints } from './envoy/endpoint.ts';
+import { gatewayListeners } from './envoy/gateway/gateway-listeners.ts';
+import { gatewayRoutes } from './envoy/gateway/gateway-routes.ts';
 import { sidecarListeners } from './envoy/sidecar-listeners.ts';
 import { sidecarRoutes } from './envoy/sidecar-routes.ts';
 import { grpcClusters, grpcEndpoints } from './grpc/grpc-clusters.ts';
@@ -29,6 +31,13 @@ export const translators: TranslatorTable = {
     route: sidecarRoutes,
     secret: credentialSecrets,
   },
-  gateway: { ...nothing, cluster: gatewayClusters, endpoint: envoyEndpoints, secret: credentialSecrets },
+  gateway: {
+    ...nothing,
+    cluster: gatewayClusters,
+    endpoint: envoyEndpoints,
+    listener: gatewayListeners,
+    route: gatewayRoutes,
+    secret: credentialSecrets,
+  },
   grpc: { ...nothing, cluster: grpcClusters, endpoint: grpcEndpoints, listener: grpcListeners, route: grpcRoutes },
 };

@@ -68,3 +68,33 @@ export function servedSecret(name: string): SdsSecretConfig {
 export function credentialResource(credentialName: string): string {
   return credentialName.includes('://') ? credentialName : `kubernetes://${credentialName}`;
 }
+
+/** A certificate server of the mesh's (MeshConfig.extensionProviders, `sds`), which proxies ask for `sds://` names. */
+export interface ExternalSds {
+  readonly cluster: string;
+  readonly authority: string;
+}
+
+/** The secret of a Gateway's credentialName. `suffix` asks for a part of it (`-cacert`). */
+export function credentialSecret(
+  credentialName: string,
+  suffix: string,
+  external: ExternalSds | undefined,
+): SdsSecretConfig {
+  if (credentialName.startsWith('sds://') && external !== undefined) {
+    const { cluster: clusterName, authority } = external;
+    const sdsConfig = agentSource({
+      configSourceSpecifier: {
+        case: 'apiConfigSource',
+        value: {
+          apiType: ApiConfigSource_ApiType.GRPC,
+          transportApiVersion: ApiVersion.V3,
+          setNodeOnFirstMessageOnly: true,
+          grpcServices: [{ targetSpecifier: { case: 'envoyGrpc', value: { clusterName, authority } } }],
+        },
+      },
+    });
+    return create(SdsSecretConfigSchema, { name: `${credentialName.slice('sds://'.length)}${suffix}`, sdsConfig });
+  }
+  return servedSecret(`${credentialResource(credentialName)}${suffix}`);
+}

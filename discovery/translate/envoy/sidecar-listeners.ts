@@ -5,13 +5,16 @@ import { clientView } from '../../model/client-view.ts';
 import { mesh } from '../../model/objects.ts';
 import { sidecarScope } from '../../model/sidecar-scope.ts';
 import type { Facets } from '../../proxy/proxy-class.ts';
+import { layered } from '../layered-directory.ts';
 import { passthroughCluster } from '../names.ts';
-import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
-import type { DynamicDns, FilterClient } from './filters/context.ts';
+import { type Directory, defineTranslator, type ResourceRef, refTo } from '../translator.ts';
+import { filterClient } from './filter-client.ts';
+import type { DynamicDns } from './filters/context.ts';
 import { inboundListener, virtualInbound } from './inbound/inbound-listener.ts';
 import { type InboundPort, inboundPorts } from './inbound/inbound-ports.ts';
+import { httpPlans, tcpDirectory } from './outbound/outbound-directory.ts';
 import { type OutboundListenerKey, outboundListener } from './outbound/outbound-listener.ts';
-import { identified, type OutboundPlan, outboundPlans, wildcards } from './outbound/outbound-plan.ts';
+import { identified, type OutboundPlan, wildcards } from './outbound/outbound-plan.ts';
 import { virtualOutbound, virtualOutboundListener } from './outbound/virtual-outbound.ts';
 import { outboundPolicyCluster } from './route/catch-all.ts';
 import { httpProxyRoute } from './sidecar-routes.ts';
@@ -36,7 +39,11 @@ type Client = Facets<(typeof facets)[number]>;
 export const sidecarListeners = defineTranslator('sidecar-listeners', {
   type: 'listener',
   facets,
-  list: (read, client) => new Map([...outbound(read, client), ...inbound(read, client)]),
+  list: (read, client) => {
+    const { shared, own } = outbound(read, client);
+    const rest = [...own, ...inbound(read, client)].filter(([name]) => !shared.has(name));
+    return layered(shared, new Map(rest));
+  },
 });
 
 type Named = readonly [string, ResourceRef];
@@ -58,7 +65,7 @@ const listenerMesh = query('listener-mesh', (read, _key: 'mesh'): ListenerMesh =
   };
 });
 
-function outbound(read: Read, client: Client): readonly Named[] {
+function outbound(read: Read, client: Client): { readonly shared: Directory; readonly own: readonly Named[] } {
   const { namespace, scope, ipFamily, settings, interception, addresses } = client;
   const policy = read(sidecarScope, { namespace, scope }).outboundTrafficPolicy;
   const cluster = outboundPolicyCluster(policy);
@@ -69,7 +76,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
   const anyHost: DynamicDns = { cache: 'allow_any_dfp_dns_cache', family: ipFamily, maxHosts: 1024 };
   const { idleTimeoutMs, exactBalanceOutbound: exactBalance = false, unprivileged = false } = settings;
   const idle = idleTimeoutMs === undefined ? {} : { idleTimeoutMs };
-  const plans = read(outboundPlans, {
+  const seen = {
     ...clientView(read, client),
     ipFamily,
     settings,
@@ -77,7 +84,9 @@ function outbound(read: Read, client: Client): readonly Named[] {
     unprivileged,
     addresses,
     ...idle,
-  });
+  };
+  const shared = read(tcpDirectory, { ...seen, fallback, exactBalance });
+  const plans = read(httpPlans, seen);
   const keyOf = (plan: OutboundPlan): OutboundListenerKey => ({
     plan,
     fallback,
@@ -88,7 +97,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
   const named = [...plans, ...explicitProxy(settings.httpProxyPort ?? httpPort, ipFamily)].map(
     (plan): Named => [plan.name, refTo(outboundListener, keyOf(plan))],
   );
-  if (interception === 'NONE' || outboundPort === 0) return named;
+  if (interception === 'NONE' || outboundPort === 0) return { shared, own: named };
   const key = {
     binds: captureBinds(read, ipFamily),
     port: outboundPort,
@@ -97,7 +106,7 @@ function outbound(read: Read, client: Client): readonly Named[] {
     ...idle,
     ...(dynamic ? { dynamic: { ...base, dynamicDns: anyHost } } : {}),
   };
-  return [...named, [virtualOutbound, refTo(virtualOutboundListener, key)]];
+  return { shared, own: [...named, [virtualOutbound, refTo(virtualOutboundListener, key)]] };
 }
 
 /** A wildcard host of its own is resolved through its own cache, else unknown hosts through theirs. */
@@ -144,24 +153,6 @@ function inbound(read: Read, client: Client): readonly Named[] {
   const captured: readonly InboundPort[] = ports.filter(({ bindToPort }) => !bindToPort);
   const key = { ...common, name: virtualInbound, binds: captureBinds(read, ipFamily), port, ports: captured, others };
   return [...named, [virtualInbound, refTo(inboundListener, key)]];
-}
-
-function filterClient({ capabilities, settings, canonical, cluster, namespace }: Client): FilterClient {
-  return {
-    istioFilters: capabilities.istioFilters,
-    proxyConfig: settings.proxyConfig ?? '',
-    http10: settings.http10 === true,
-    ...(canonical === undefined
-      ? {}
-      : {
-          spans: {
-            ...canonical,
-            cluster: cluster === '' ? 'unknown' : cluster,
-            mesh: settings.meshId ?? 'unknown',
-            namespace: namespace === '' ? 'default' : namespace,
-          },
-        }),
-  };
 }
 
 /** Redirected connections of the second family come to the wildcard too, where the mesh is served in both. */

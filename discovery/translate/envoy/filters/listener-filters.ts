@@ -10,6 +10,7 @@ import {
 import { HttpInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
 import { OriginalDstSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
 import { OriginalSrcSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_src/v3/original_src_pb.ts';
+import { ProxyProtocolSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
 import { TlsInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
 import { packed } from '../wire.ts';
 
@@ -39,6 +40,11 @@ export function originalDestination(): ListenerFilter {
 /** Keeps the client's address towards the application (TPROXY), marked so that routing tells it apart. */
 export function originalSource(): ListenerFilter {
   return listenerFilter('envoy.filters.listener.original_src', packed(OriginalSrcSchema, { mark: 1337 }));
+}
+
+/** Takes the client's address from a PROXY protocol header, for load balancers that send one. */
+export function proxyProtocol(): ListenerFilter {
+  return listenerFilter('envoy.filters.listener.proxy_protocol', packed(ProxyProtocolSchema, {}));
 }
 
 function listenerFilter(name: string, typedConfig: Any, disabled?: ListenerFilterChainMatchPredicate): ListenerFilter {
