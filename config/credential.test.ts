@@ -169,7 +169,7 @@ test('no text makes the PEM reader throw or take long', () => {
   const began = performance.now();
   parsePem('-----BEGIN A-----'.repeat(50_000));
   parsePem(`-----BEGIN CERTIFICATE-----${'A '.repeat(450_000)}`);
-  expect(performance.now() - began).toBeLessThan(1000);
+  expect(performance.now() - began).toBeLessThan(2000);
 });
 
 test('a fresh pair of node:crypto is usable too', () => {

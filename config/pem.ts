@@ -61,11 +61,14 @@ function readBlock(text: string, at: number): { readonly value: PemBlock | strin
   }
   const bodyStart = labelEnd + dashes.length;
   const end = `-----END ${label}${dashes}`;
-  const bodyEnd = text.indexOf(end, bodyStart);
+  // Looked for only up to the next BEGIN: many blocks without an end must not each search the whole text.
   const nextBegin = text.indexOf(begin, bodyStart);
-  if (bodyEnd === -1 || (nextBegin !== -1 && nextBegin < bodyEnd)) {
+  const rest = text.slice(bodyStart, nextBegin === -1 ? undefined : nextBegin);
+  const length = rest.indexOf(end);
+  if (length === -1) {
     return { value: 'has no END line', next: bodyStart };
   }
+  const bodyEnd = bodyStart + length;
   const next = bodyEnd + end.length;
   const body = text.slice(bodyStart, bodyEnd).replace(/[ \t\r\n]/g, '');
   if (body.includes(':')) {
