@@ -1,88 +1,120 @@
-// A stock proxyless gRPC client (grpc-js-xds, state of the world): it finds a service, its routes and its endpoints.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+// @grpc/grpc-js-xds as a proxyless client: finds routes and endpoints over xDS (state of the world) and calls a server.
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  Client,
-  credentials,
-  type handleUnaryCall,
-  Metadata,
-  Server,
-  ServerCredentials,
-  type ServiceDefinition,
-} from '@grpc/grpc-js';
+import { Client, credentials, Metadata, Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { stringify } from 'yaml';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { waitFor } from '../support/wait.ts';
 
-const same = (bytes: Buffer): Buffer => bytes;
-const say = {
-  path: '/test.Echo/Say',
-  requestStream: false,
-  responseStream: false,
-  requestSerialize: same,
-  requestDeserialize: same,
-  responseSerialize: same,
-  responseDeserialize: same,
+const path = '/meltemi.test.Echo/Say';
+const identity = (bytes: Buffer): Buffer => bytes;
+const host = 'echo.shop.svc.cluster.local';
+
+const echoService: ServiceDefinition = {
+  Say: {
+    path,
+    requestStream: false,
+    responseStream: false,
+    requestSerialize: identity,
+    requestDeserialize: identity,
+    responseSerialize: identity,
+    responseDeserialize: identity,
+  },
 };
 
-/** Answers every call with its own name. */
-async function startEcho(name: string): Promise<{ readonly server: Server; readonly port: number }> {
-  const server = new Server();
-  server.addService({ Say: say } as ServiceDefinition, {
-    Say: ((_call, callback) => callback(null, Buffer.from(name))) satisfies handleUnaryCall<Buffer, Buffer>,
-  });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    );
-  });
-  return { server, port };
+interface Backend {
+  readonly name: string;
+  readonly address: string;
+  readonly server: Server;
 }
-
-const yaml = (kind: string, name: string, spec: object): string =>
-  JSON.stringify({ apiVersion: 'networking.istio.io/v1', kind, metadata: { name, namespace: 'default' }, spec });
-
-const host = 'echo.example.com';
 
 let folder: string;
 let discovery: TestDiscovery;
 let client: Client;
-const servers: Server[] = [];
+const backends: Backend[] = [];
 
-async function writeRoutes(subset: string): Promise<void> {
-  const to = (name: string) => [{ destination: { host, subset: name } }];
-  const http = [{ match: [{ headers: { canary: { exact: 'yes' } } }], route: to('v2') }, { route: to(subset) }];
-  await writeFile(join(folder, 'routes.yaml'), yaml('VirtualService', 'echo', { hosts: [host], http }));
+/** A gRPC server at an address of its own that answers with its name; all on one port, as pods are. */
+async function startBackend(name: string, address: string, wanted: number): Promise<number> {
+  const server = new Server();
+  server.addService(echoService, {
+    Say: (call: { request: Buffer }, done: (error: null, value: Buffer) => void) =>
+      done(null, Buffer.from(`${name} heard ${call.request.toString()}`)),
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${address}:${wanted}`, ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  backends.push({ name, address, server });
+  return port;
 }
 
-function call(headers: Readonly<Record<string, string>> = {}): Promise<string> {
+/** A Service and its endpoints. */
+function serviceObjects(name: string, port: number, addresses: readonly string[]): readonly object[] {
+  return [
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name, namespace: 'shop' },
+      spec: { selector: { app: name }, ports: [{ name: 'grpc', port: 7070, targetPort: port }] },
+    },
+    {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: `${name}-1`, namespace: 'shop', labels: { 'kubernetes.io/service-name': name } },
+      addressType: 'IPv4',
+      ports: [{ name: 'grpc', port }],
+      endpoints: addresses.map((address) => ({ addresses: [address], conditions: { ready: true } })),
+    },
+  ];
+}
+
+const destination = (host: string): object => ({ route: [{ destination: { host, port: { number: 7070 } } }] });
+
+/** The folder's only file; `http` are routes before the one to the service itself. */
+function manifests(port: number, addresses: readonly string[], http: readonly object[]): string {
+  const virtualService = {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: 'echo', namespace: 'shop' },
+    spec: { hosts: ['echo'], http: [...http, destination('echo')] },
+  };
+  const services = [...serviceObjects('echo', port, addresses), ...serviceObjects('canary', port, ['127.0.0.3'])];
+  return [...services, virtualService].map((object) => stringify(object)).join('---\n');
+}
+
+interface Answer {
+  readonly code: number;
+  readonly text: string;
+}
+
+function say(text: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
-  return new Promise((resolve, reject) => {
-    const options = { deadline: Date.now() + 10_000 };
-    client.makeUnaryRequest(say.path, same, same, Buffer.from('hi'), metadata, options, (error, answer) =>
-      error === null ? resolve(String(answer)) : reject(error),
+  const options = { deadline: Date.now() + 10_000 };
+  return new Promise((resolve) => {
+    client.makeUnaryRequest(path, identity, identity, Buffer.from(text), metadata, options, (error, value) =>
+      resolve(error === null ? { code: 0, text: String(value) } : { code: error.code, text: error.details }),
     );
   });
 }
 
+let port: number;
+const publish = (addresses: readonly string[], http: readonly object[] = []): Promise<void> =>
+  writeFile(join(folder, 'config/echo.yaml'), manifests(port, addresses, http));
+
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'grpc-interop-'));
-  const endpoints = [];
-  for (const version of ['v1', 'v2']) {
-    const { server, port } = await startEcho(version);
-    servers.push(server);
-    endpoints.push({ address: '127.0.0.1', ports: { grpc: port }, labels: { version } });
-  }
-  const ports = [{ number: 7070, name: 'grpc', protocol: 'GRPC' }];
-  const entry = { hosts: [host], location: 'MESH_INTERNAL', resolution: 'STATIC', ports, endpoints };
-  const subsets = ['v1', 'v2'].map((name) => ({ name, labels: { version: name } }));
-  await writeFile(join(folder, 'entry.yaml'), yaml('ServiceEntry', 'echo', entry));
-  await writeFile(join(folder, 'rule.yaml'), yaml('DestinationRule', 'echo', { host, subsets }));
-  await writeRoutes('v1');
-  discovery = await startDiscovery({ configFolder: folder });
-  // The client library reads its bootstrap from the environment when it is first used.
+  folder = await mkdtemp(join(tmpdir(), 'grpc-xds-'));
+  await mkdir(join(folder, 'config'));
+  port = await startBackend('one', '127.0.0.2', 0);
+  await startBackend('two', '127.0.0.3', port);
+  await publish(['127.0.0.2']);
+  discovery = await startDiscovery({
+    configFolder: join(folder, 'config'),
+    flags: ['--stateDir', join(folder, 'state')],
+  });
   process.env['GRPC_XDS_BOOTSTRAP_CONFIG'] = JSON.stringify({
     xds_servers: [
       {
@@ -91,31 +123,57 @@ beforeAll(async () => {
         server_features: ['xds_v3'],
       },
     ],
-    certificate_providers: {},
     node: {
-      id: 'sidecar~127.0.0.1~client.default~default.svc.cluster.local',
-      locality: {},
-      metadata: { GENERATOR: 'grpc', NAMESPACE: 'default', CLUSTER_ID: 'Kubernetes' },
+      id: 'sidecar~127.0.0.1~caller.shop~shop.svc.cluster.local',
+      locality: { region: 'r', zone: 'z' },
+      metadata: { GENERATOR: 'grpc', NAMESPACE: 'shop', INSTANCE_IPS: '127.0.0.1' },
     },
   });
+  // It reads the variable when it is loaded.
   const { register } = await import('@grpc/grpc-js-xds');
   register();
   client = new Client(`xds:///${host}:7070`, credentials.createInsecure());
-});
+}, 60_000);
 
 afterAll(async () => {
   client?.close();
-  for (const server of servers) server.forceShutdown();
+  for (const { server } of backends) server.forceShutdown();
   await discovery?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
-test('calls go where the VirtualService sends them, by header and by default', async () => {
-  expect(await call()).toBe('v1');
-  expect(await call({ canary: 'yes' })).toBe('v2');
+test('a call reaches the endpoint of the service', async () => {
+  expect(await say('hello')).toEqual({ code: 0, text: 'one heard hello' });
 });
 
-test('an edited file moves the calls of an open channel', async () => {
-  await writeRoutes('v2');
-  await waitFor('calls to reach v2', async () => (await call()) === 'v2', { timeoutMs: 10_000, intervalMs: 50 });
+test('when the endpoints change, calls move', async () => {
+  await publish(['127.0.0.3']);
+  await waitFor('calls to move', async () => (await say('again')).text === 'two heard again');
+  await publish(['127.0.0.2', '127.0.0.3']);
+  const heard = new Set<string>();
+  const both = async () => {
+    heard.add((await say('x')).text);
+    return heard.size === 2;
+  };
+  await waitFor('both endpoints to be called', both);
+  expect([...heard].sort()).toEqual(['one heard x', 'two heard x']);
+});
+
+test('a route of the VirtualService by a header is followed', async () => {
+  await publish(['127.0.0.2'], [{ match: [{ headers: { canary: { exact: 'yes' } } }], ...destination('canary') }]);
+  await waitFor('the route', async () => (await say('x', { canary: 'yes' })).text === 'two heard x');
+  expect(await say('x')).toEqual({ code: 0, text: 'one heard x' });
+});
+
+test('the server sees the client as a gRPC one that acknowledged what it got', async () => {
+  const acknowledged = async () => {
+    const [found] = JSON.parse(await discovery.get('/debug/syncz')) as readonly Readonly<Record<string, string>>[];
+    expect(found?.['proxy']).toBe('caller.shop');
+    for (const type of ['cluster', 'endpoint', 'listener', 'route']) {
+      expect(found?.[`${type}_sent`]).toMatch(/./);
+      expect(found?.[`${type}_acked`]).toBe(found?.[`${type}_sent`]);
+    }
+    return true;
+  };
+  await waitFor('everything to be acknowledged', acknowledged, { timeoutMs: 5_000 });
 });
