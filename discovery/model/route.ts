@@ -37,7 +37,6 @@ export interface VirtualRoutes {
   readonly http: readonly HttpRoute[];
   readonly tls: readonly TlsRoute[];
   readonly tcp: readonly TcpRoute[];
-  readonly annotations: Readonly<Record<string, string>>;
 }
 
 /** VirtualServices by `namespace/name`; those without hosts are delegates and stand only inside others. */
@@ -125,7 +124,6 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
     ),
     tls: (spec.tls ?? []).map((route) => names.stream(route)),
     tcp: (spec.tcp ?? []).map((route) => names.stream(route)),
-    annotations: metadata.annotations ?? {},
   };
 }
 

@@ -5,14 +5,12 @@ import { exportedTo } from './export.ts';
 import { compareSpecificity, coveringHosts, isWildcard } from './hostname.ts';
 import { facts } from './objects.ts';
 import {
-  compareRouteAge,
   compareRoutes,
   meshGateway,
   routesByGateway,
   routesByGatewayAndNamespace,
   routesByHost,
   streamRoutesByHost,
-  type VirtualRoutes,
   virtualServices,
 } from './route.ts';
 import { egressAdmitsRoute, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
@@ -86,19 +84,6 @@ export function inOrder(read: Read, namespace: string, keys: readonly string[]):
     .sort(compareRoutes(namespace))
     .map((item) => item.key);
 }
-
-/** Keys of VirtualServices that a gateway's namespace sees, by gateway name (`namespace/name`), the oldest first. */
-export const routesOfGateway = query<{ readonly namespace: string; readonly gateway: string }, readonly string[]>(
-  'routes-of-gateway',
-  (read, { namespace, gateway }) =>
-    read(routesByGateway, gateway)
-      .map((key) => read(virtualServices, key))
-      .filter((item) => item !== undefined && exportedTo(item.exportTo, namespace))
-      .map((item) => item as VirtualRoutes)
-      .sort((a, b) => compareRoutes(namespace)(a, b) || compareRouteAge(a, b))
-      .map((item) => item.key),
-  { idOf: ({ namespace, gateway }) => `${namespace}|${gateway}` },
-);
 
 function admitted(read: Read, client: ScopeListenerKey, keys: readonly string[]): readonly string[] {
   if (keys.length === 0) return keys;

@@ -92,8 +92,9 @@ function contributionsOf(
 ): readonly Contribution[] {
   if (port.protocol === 'udp') return [];
   const kind = isHttp(port.protocol) ? 'http' : isSniffed(port.protocol) ? 'auto' : 'tcp';
-  const bindToPort = client.interception === 'NONE' || egress.captureMode === 'NONE';
-  if (bindToPort && client.unprivileged && port.number < 1024 && !egress.bind.startsWith('unix://')) return [];
+  const socket = egress.bind.startsWith('unix://');
+  const bindToPort = socket || client.interception === 'NONE' || egress.captureMode === 'NONE';
+  if (bindToPort && client.unprivileged && port.number < 1024 && !socket) return [];
   const local = client.ipFamily === 'v6' ? '::1' : '127.0.0.1';
   const given = egress.bind !== '' ? egress.bind : bindToPort ? local : '';
   const base = {

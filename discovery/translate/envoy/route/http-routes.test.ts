@@ -33,7 +33,6 @@ const rulesOf = (...http: readonly HttpRoute[]): VirtualRoutes => ({
   http,
   tls: [],
   tcp: [],
-  annotations: {},
 });
 
 const to = (host: string, extra: object = {}) => [{ destination: { host, ...extra } }];
