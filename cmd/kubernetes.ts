@@ -11,6 +11,7 @@ import { type ControlPlane, compose } from './compose.ts';
 import { openHttp } from './http.ts';
 import { standForElection } from './kube/election.ts';
 import { reportFindings } from './kube/findings-log.ts';
+import { rootsLease } from './kube/names.ts';
 import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
@@ -21,8 +22,7 @@ import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
 import { openWebhooks } from './webhooks.ts';
 
-/** Name of the Lease that istiod's namespace controller uses too. */
-const rootsLease = 'istio-namespace-controller-election';
+/** Milliseconds for which a leader that is not heard of stays one. */
 const leaseMs = 30_000;
 
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
@@ -156,7 +156,7 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
     {
       api,
       namespace: settings.systemNamespace,
-      name: settings.revision === '' ? rootsLease : `${rootsLease}-${settings.revision}`,
+      name: rootsLease(settings.revision),
       holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
       durationMs: leaseMs,
       sleep: rest,

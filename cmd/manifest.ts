@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { customResourceDefinitions } from '../config/crd.ts';
+import { type RbacOptions, rbacObjects } from './kube/rbac.ts';
 import { webhooksCommand } from './webhook-manifest.ts';
 
 /** The command and its subcommands. */
@@ -14,12 +15,29 @@ export function manifestCommand(): Command {
       process.stdout.write(crdManifest());
     });
   command.addCommand(webhooksCommand());
+  command
+    .command('rbac')
+    .description('Print the service account of the control plane and the rights that it needs as YAML')
+    .option('-n, --namespace <namespace>', 'namespace of the control plane', 'istio-system')
+    .option('--revision <revision>', 'revision of the control plane', '')
+    .action((options: RbacOptions) => {
+      process.stdout.write(rbacManifest(options));
+    });
   return command;
+}
+
+/** The service account, roles and bindings as one YAML stream; the same bytes every time. */
+export function rbacManifest(options: RbacOptions): string {
+  return streamOf(rbacObjects(options));
 }
 
 /** The definitions as one YAML stream; the same bytes every time. */
 export function crdManifest(): string {
-  return customResourceDefinitions()
-    .map((definition) => `---\n${stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false })}`)
+  return streamOf(customResourceDefinitions());
+}
+
+function streamOf(documents: readonly unknown[]): string {
+  return documents
+    .map((document) => `---\n${stringify(document, { lineWidth: 0, aliasDuplicateObjects: false })}`)
     .join('');
 }

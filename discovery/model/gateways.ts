@@ -88,15 +88,27 @@ export function hostsFor(hosts: readonly string[], namespace: string): readonly 
   });
 }
 
-/** Gateways whose selector takes in the proxy, the oldest first. */
-function gatewaysOf(read: Read, { namespace, labels }: GatewayClient): readonly Gateway[] {
+/**
+ * Services (`namespace/hostname`) whose pods a Gateway is for, where an annotation names them instead of a selector, as
+ * gateways made of Gateway API objects have it.
+ */
+function servicesOf({ metadata }: Gateway): readonly string[] | undefined {
+  const written = metadata.annotations?.['internal.istio.io/gateway-service'];
+  return written?.split(',').map((hostname) => `${metadata.namespace}/${hostname}`);
+}
+
+/** Gateways that are for the proxy, the oldest first. */
+function gatewaysOf(read: Read, { namespace, labels, targets }: GatewayClient): readonly Gateway[] {
   const scoped = read(facts, 'facts').features['PILOT_SCOPE_GATEWAY_TO_NAMESPACE'] === 'true';
   return read(allGateways, 'all')
     .map((key) => read(gateways, key))
     .filter((gateway) => gateway !== undefined)
-    .filter(
-      ({ metadata, spec }) => (!scoped || metadata.namespace === namespace) && selects(spec?.selector ?? {}, labels),
-    )
+    .filter((gateway) => {
+      const own = servicesOf(gateway);
+      if (own !== undefined) return targets.some(({ service }) => own.includes(service));
+      const { metadata, spec } = gateway;
+      return (!scoped || metadata.namespace === namespace) && selects(spec?.selector ?? {}, labels);
+    })
     .sort(compareAge);
 }
 
@@ -135,18 +147,23 @@ class Merging {
       const name = server.name ?? '';
       if ((name !== '' && names.has(name)) || server.port === undefined) continue;
       names.add(name);
-      this.#place(gateway, server, this.#listeningPort(server.port.number ?? 0));
+      for (const port of this.#listeningPorts(gateway, server.port.number ?? 0)) this.#place(gateway, server, port);
     }
   }
 
   /** The port that the gateway's own Services lead to; the number itself where none has it. */
-  #listeningPort(number: number): number {
+  #listeningPorts(gateway: Gateway, number: number): readonly number[] {
+    const own = servicesOf(gateway);
+    if (own !== undefined) {
+      const ports = this.#targets.filter((target) => target.port === number && own.includes(target.service));
+      return [...new Set(ports.map(({ targetPort }) => targetPort))].sort((a, b) => a - b);
+    }
     const ports = this.#targets
       .filter(
         ({ port, service }) => port === number && this.#read(services, service)?.labels[noTranslation] === undefined,
       )
       .map(({ targetPort }) => targetPort);
-    return ports.length === 0 ? number : Math.min(...ports);
+    return [ports.length === 0 ? number : Math.min(...ports)];
   }
 
   #place(gateway: Gateway, server: GatewayServer, port: number): void {

@@ -73,7 +73,7 @@ function workloadOf(read: Read, proxy: Proxy): Workload | undefined {
 
 function targetsOf(read: Read, proxy: Proxy, workload: Workload | undefined): readonly ServiceTarget[] {
   return read(serviceTargetsOf, {
-    namespace: proxy.namespace,
+    namespace: proxy.workload.namespace,
     addresses: proxy.ipAddresses,
     ...(workload === undefined ? { labels: proxy.labels } : { workload: workload.key }),
   });

@@ -88,6 +88,8 @@ export function proxyOf(proxy: CaseProxy): Proxy {
   if (parsed.kind === 'invalid') throw new Error(parsed.problem.message);
   return {
     ...parsed.proxy,
+    // Upstream's tests give some gateways a pod of another namespace than their metadata's, which decides in Istio.
+    workload: { ...parsed.proxy.workload, namespace: parsed.proxy.namespace },
     namespace: proxy.namespace,
     dnsDomain: proxy.dnsDomain,
     labels: { ...parsed.proxy.labels, ...proxy.labels },
