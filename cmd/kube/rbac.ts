@@ -1,0 +1,100 @@
+// What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
+import { kindNames, kinds } from '../../config/kinds/kinds.ts';
+import { compareText } from '../../config/object.ts';
+import { rootsLease } from './names.ts';
+import { rootConfigMap } from './root-certificates.ts';
+
+/** Whose rights they are. */
+export interface RbacOptions {
+  /** The control plane's namespace. */
+  readonly namespace: string;
+  /** Empty for the default revision. */
+  readonly revision: string;
+}
+
+/** A manifest of rbac.authorization.k8s.io/v1 or of the core group. */
+export interface RbacObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly labels: Readonly<Record<string, string>>;
+  };
+  readonly [field: string]: unknown;
+}
+
+/** One rule of a role. */
+export interface PolicyRule {
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+const rbacGroup = 'rbac.authorization.k8s.io';
+
+/** The service account, its roles and their bindings, in the order in which they are to be applied. */
+export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
+  const { namespace, revision } = options;
+  const name = revision === '' || revision === 'default' ? 'istiod' : `istiod-${revision}`;
+  const clusterName = `${name}-${namespace}`;
+  const labels = { app: 'istiod', 'istio.io/rev': revision === '' ? 'default' : revision };
+  const subjects = [{ kind: 'ServiceAccount', name, namespace }];
+  const role = (kind: 'Role' | 'ClusterRole', rules: readonly PolicyRule[]): readonly RbacObject[] => {
+    const metadata = kind === 'Role' ? { name, namespace, labels } : { name: clusterName, labels };
+    const apiVersion = `${rbacGroup}/v1`;
+    const roleRef = { apiGroup: rbacGroup, kind, name: metadata.name };
+    return [
+      { apiVersion, kind, metadata, rules },
+      { apiVersion, kind: `${kind}Binding`, metadata, roleRef, subjects },
+    ];
+  };
+  return [
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace, labels } },
+    ...role('ClusterRole', clusterRules()),
+    ...role('Role', ownRules(revision)),
+  ];
+}
+
+/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
+function clusterRules(): readonly PolicyRule[] {
+  const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
+  return [
+    ...groups.map((group) => ({
+      apiGroups: [group],
+      resources: kindNames
+        .filter((kind) => kinds[kind].group === group)
+        .map((kind) => kinds[kind].plural as string)
+        .sort(compareText),
+      verbs: ['list', 'watch'],
+    })),
+    // Creation cannot be limited to a name.
+    { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
+    { apiGroups: [''], resources: ['configmaps'], resourceNames: [rootConfigMap], verbs: ['patch'] },
+    {
+      apiGroups: ['admissionregistration.k8s.io'],
+      resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
+      verbs: ['list', 'patch', 'watch'],
+    },
+    { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
+    { nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'], verbs: ['get'] },
+  ];
+}
+
+/** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
+function ownRules(revision: string): readonly PolicyRule[] {
+  return [
+    { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
+    { apiGroups: [''], resources: ['secrets'], resourceNames: ['istio-ca-secret'], verbs: ['get', 'update'] },
+    { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
+    {
+      apiGroups: ['coordination.k8s.io'],
+      resources: ['leases'],
+      resourceNames: [rootsLease(revision)],
+      verbs: ['get', 'update'],
+    },
+    { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },
+  ];
+}
