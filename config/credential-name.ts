@@ -36,7 +36,5 @@ export function parseCredentialName(resource: string, proxyNamespace: string): C
  * Secret without the suffix.
  */
 export function secretNamesOf(name: CredentialName): readonly string[] {
-  return name.caOnly && name.name.endsWith(caSuffix) && name.source !== 'configmap'
-    ? [name.name, name.name.slice(0, -caSuffix.length)]
-    : [name.name];
+  return name.caOnly && name.name.endsWith(caSuffix) ? [name.name, name.name.slice(0, -caSuffix.length)] : [name.name];
 }

@@ -1,11 +1,13 @@
 // TLS of a gateway's server: its certificates by SDS or file, whether clients show theirs, versions and ciphers.
 import { create } from '@bufbuild/protobuf';
 import type { ServerTlsSettings } from '../../../../config/kinds/gateway.ts';
-import type { TransportSocket } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { DataSourceSchema, type TransportSocket } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import {
   type CertificateValidationContext,
   CertificateValidationContextSchema,
+  TlsCertificateSchema,
   TlsParametersSchema,
+  CertificateValidationContext_TrustChainVerification as TrustChain,
   TlsParameters_TlsProtocol as Version,
 } from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
 import type { SdsSecretConfig } from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
@@ -67,7 +69,7 @@ export function serverTls(settings: ServerTlsSettings, context: ServerTlsContext
   });
   if (settings.mode === 'ISTIO_MUTUAL') addWorkload(common, settings, context.agentSds);
   else if (credentialsOf(settings).length > 0) addCredentials(common, settings, context.externalSds);
-  else addFiles(common, settings);
+  else addFiles(common, settings, context.agentSds);
   if (settings.mode !== 'ISTIO_MUTUAL') addParameters(common, settings, context.defaults);
   return socketOf(
     'envoy.transport_sockets.tls',
@@ -104,17 +106,36 @@ function addCredentials(
   }
 }
 
-function addFiles(common: CommonTlsContext, settings: ServerTlsSettings): void {
-  const pairs = settings.tlsCertificates ?? [
-    { serverCertificate: settings.serverCertificate ?? '', privateKey: settings.privateKey ?? '' },
-  ];
-  common.tlsCertificateSdsSecretConfigs = pairs.map(({ serverCertificate = '', privateKey = '' }) =>
-    agentSecret(`file-cert:${serverCertificate}~${privateKey}`),
-  );
-  const ca = settings.caCertificates ?? '';
-  if (ca !== '') combine(common, validationOf(settings), agentSecret(`file-root:${ca}`));
-  else if ((settings.subjectAltNames ?? []).length > 0)
-    common.validationContextType = { case: 'validationContext', value: validationOf(settings) };
+/** Files are read by the agent, which watches them, or by Envoy itself where there is none. */
+function addFiles(common: CommonTlsContext, settings: ServerTlsSettings, agentSds: boolean): void {
+  const { serverCertificate, privateKey, tlsCertificates = [], caCertificates = '' } = settings;
+  const pairs = tlsCertificates.length > 0 ? tlsCertificates : [{ serverCertificate, privateKey }];
+  if (agentSds) {
+    common.tlsCertificateSdsSecretConfigs = pairs.map((pair) =>
+      agentSecret(`file-cert:${pair.serverCertificate ?? ''}~${pair.privateKey ?? ''}`),
+    );
+  } else {
+    common.tlsCertificates = pairs.map((pair) =>
+      create(TlsCertificateSchema, {
+        certificateChain: fileSource(pair.serverCertificate ?? ''),
+        privateKey: fileSource(pair.privateKey ?? ''),
+      }),
+    );
+  }
+  const validation = validationOf(settings);
+  const asksClients = settings.mode === 'MUTUAL' || settings.mode === 'OPTIONAL_MUTUAL';
+  if (asksClients && caCertificates !== '' && agentSds) {
+    combine(common, validation, agentSecret(`file-root:${caCertificates}`));
+  } else if (asksClients && caCertificates !== '') {
+    validation.trustedCa = create(DataSourceSchema, fileSource(caCertificates));
+    common.validationContextType = { case: 'validationContext', value: validation };
+  } else if ((settings.subjectAltNames ?? []).length > 0) {
+    common.validationContextType = { case: 'validationContext', value: validation };
+  }
+}
+
+function fileSource(filename: string) {
+  return { specifier: { case: 'filename' as const, value: filename } };
 }
 
 function combine(common: CommonTlsContext, own: CertificateValidationContext, roots: SdsSecretConfig): void {
@@ -127,12 +148,15 @@ function combine(common: CommonTlsContext, own: CertificateValidationContext, ro
 }
 
 function validationOf(settings: ServerTlsSettings): CertificateValidationContext {
+  const { caCrl = '' } = settings;
   return create(CertificateValidationContextSchema, {
     matchSubjectAltNames: (settings.subjectAltNames ?? []).map((name) =>
       create(StringMatcherSchema, { matchPattern: { case: 'exact', value: name } }),
     ),
     verifyCertificateSpki: [...(settings.verifyCertificateSpki ?? [])],
     verifyCertificateHash: [...(settings.verifyCertificateHash ?? [])],
+    ...(settings.insecureSkipVerify === true ? { trustChainVerification: TrustChain.ACCEPT_UNTRUSTED } : {}),
+    ...(caCrl === '' ? {} : { crl: fileSource(caCrl) }),
   });
 }
 
