@@ -1,6 +1,10 @@
 // One writer: jobs that touch shared state run one after the other, cut into slices so that the process keeps answering.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
+// libuv accepts one connection in each turn of the event loop. One turn a slice would let in 100 connections a second,
+// and a fleet that reconnects would time out before it is let in.
+const turnsOfRest = 16;
+
 /** Cuts long work: ask `due()` often, and `await rest()` when it says so. */
 export class Slicer {
   readonly #now: () => number;
@@ -21,7 +25,7 @@ export class Slicer {
 
   /** Lets timers, sockets and other callbacks run, then begins a new slice. */
   async rest(): Promise<void> {
-    await nextTurn();
+    for (let i = 0; i < turnsOfRest; i++) await nextTurn();
     this.begin();
   }
 
