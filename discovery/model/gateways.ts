@@ -174,7 +174,8 @@ class Merging {
     if (!this.#numbers.has(port)) {
       this.#numbers.add(port);
       const built = this.#open(merged, port, bind);
-      if (!isTlsServer(merged)) this.#plain.set(port, built);
+      if (isTlsServer(merged)) this.#otherBinds.set(port, new Set([bind]));
+      else this.#plain.set(port, built);
     } else {
       const plain = this.#plain.get(port);
       if (plain === undefined) this.#joinTls(merged, port, bind);

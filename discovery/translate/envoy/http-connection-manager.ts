@@ -67,6 +67,7 @@ export function httpConnectionManager(read: Read, connection: HttpConnection): H
   setRoutes(manager, connection.routes);
   setProtocols(manager, connection, headers);
   setHeaders(manager, context, headers);
+  if (context.direction === 'gateway') manager.xffNumTrustedHops = settings.gatewayTopology?.numTrustedProxies ?? 0;
   if (context.spans !== undefined) manager.tracing = tracingOf(settings.tracing, context.spans, sampling);
   applyConnectionSettings(manager, settings.connectionSettings, context.direction);
   return manager;

@@ -9,6 +9,7 @@ import {
 } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
 import { query, type Read } from '../../../graph/graph.ts';
+import { dualStack } from '../../../model/client-addresses.ts';
 import { clientView } from '../../../model/client-view.ts';
 import { type MergedPort, type MergedServer, mergedGateways, terminatesHttps } from '../../../model/gateways.ts';
 import { facts, mesh } from '../../../model/objects.ts';
@@ -20,7 +21,7 @@ import { outboundCluster } from '../../names.ts';
 import { defineTranslator, type ResourceRef, refTo, resourceQuery } from '../../translator.ts';
 import { effectiveSettings } from '../connection-settings.ts';
 import { filterClient, filterFacets } from '../filter-client.ts';
-import { accessLogSettings, accessLogs } from '../filters/access-log.ts';
+import { accessLogSettings, accessLogs, listenerLogs } from '../filters/access-log.ts';
 import type { FilterClient } from '../filters/context.ts';
 import { proxyProtocol, tlsInspector } from '../filters/listener-filters.ts';
 import { tcpFilters, tcpPeerMetadata } from '../filters/tcp-proxy.ts';
@@ -71,7 +72,7 @@ function listenersOf(read: Read, client: Client): readonly (readonly [string, Re
     if (settings.unprivileged === true && port.port < 1024) return [];
     const chains = chainsOf(read, port, client);
     if (chains.length === 0) return [];
-    const all = wildcards(ipFamily);
+    const all = wildcards(ipFamily).slice(0, read(dualStack, 'facts') ? 2 : 1);
     const binds = port.bind === '' ? all : [port.bind];
     const name = `${binds[0]}_${port.port}`;
     const key: GatewayListenerKey = {
@@ -119,9 +120,7 @@ const gatewayListener = resourceQuery<GatewayListenerKey>(
 function buildListener(read: Read, key: GatewayListenerKey): Listener {
   const settings = read(proxyConfigOf, key.client.proxyConfig);
   const chains = key.chains.map((plan) => buildChain(read, key, plan));
-  const sniffed = chains.some(
-    ({ transportSocket, filterChainMatch }) => transportSocket !== undefined || filterChainMatch !== undefined,
-  );
+  const sniffed = key.chains.some((plan) => plan.tls !== undefined || namesOf(plan).length > 0);
   const bufferLimit = effectiveSettings(settings.connectionSettings, 'gateway').listenerPerConnectionBufferLimitBytes;
   return create(ListenerSchema, {
     name: key.name,
@@ -132,6 +131,7 @@ function buildListener(read: Read, key: GatewayListenerKey): Listener {
       ...(settings.gatewayTopology?.proxyProtocol === undefined ? [] : [proxyProtocol()]),
       ...(sniffed ? [tlsInspector()] : []),
     ],
+    accessLog: listenerLogs(read(accessLogSettings, 'mesh')),
     ...perSocketEvent(read),
     ...(bufferLimit === undefined ? {} : { perConnectionBufferLimitBytes: bufferLimit }),
     ...(key.exactBalance ? { connectionBalanceConfig: { balanceType: { case: 'exactBalance', value: {} } } } : {}),
@@ -182,6 +182,11 @@ function streamFilters(read: Read, { target }: StreamChain, exchangesMetadata: b
     ...(exchangesMetadata ? [tcpPeerMetadata()] : []),
     ...tcpFilters(target, accessLogs(read(accessLogSettings, 'mesh'))),
   ];
+}
+
+/** Server names for which a chain is; `*` among them is a name too, for which TLS has to be looked at. */
+function namesOf(plan: ChainPlan): readonly string[] {
+  return plan.kind === 'http' ? plan.sni : plan.chain.sni;
 }
 
 function matchOf({ sni, alpn }: { readonly sni: readonly string[]; readonly alpn: readonly string[] }) {

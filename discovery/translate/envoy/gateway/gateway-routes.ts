@@ -15,7 +15,7 @@ import type { Facets } from '../../../proxy/proxy-class.ts';
 import { encodeField } from '../../../resource.ts';
 import { defineTranslator, refTo, resourceQuery } from '../../translator.ts';
 import { proxyHeaders } from '../proxy-config.ts';
-import { asksForSource, httpRoutes } from '../route/http-routes.ts';
+import { appliesTo, asksForSource, httpRoutes } from '../route/http-routes.ts';
 import { takesEverything } from '../route/match.ts';
 import { defaultRetries, resolution } from '../route/resolution.ts';
 import { routeConfiguration } from '../route/route-configuration.ts';
@@ -113,6 +113,7 @@ function hostsOf(read: Read, key: RouteKey): ReadonlyMap<string, HostKey> {
   const { attemptCount } = key;
   for (const server of key.servers) {
     for (const rules of routesOfGateway(read, server.gateway, key.namespace)) {
+      if (!hasRoutes(rules, key, server)) continue;
       const part = partOf(key, server, rules);
       for (const host of sharedHosts(hostsFor(server.hosts, rules.namespace), rules.hosts)) {
         const known = hosts.get(host);
@@ -136,6 +137,12 @@ function hostsOf(read: Read, key: RouteKey): ReadonlyMap<string, HostKey> {
     }
   }
   return hosts;
+}
+
+/** Whether some rule is for this client: a VirtualService without any claims no host. */
+function hasRoutes(rules: VirtualRoutes, { namespace, labels }: RouteKey, { number, gateway }: RouteServer): boolean {
+  const client = { port: number, gateways: [gateway], namespace, labels };
+  return rules.http.some(({ match = [] }) => match.length === 0 || match.some((one) => appliesTo(one, client)));
 }
 
 function partOf(key: RouteKey, server: RouteServer, rules: VirtualRoutes): HostPart {

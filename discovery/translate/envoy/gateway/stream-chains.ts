@@ -26,7 +26,7 @@ export interface StreamChain {
 }
 
 /** Protocols by which Istio's proxies mark mTLS: a connection that offers one of them cannot be plain text behind its SNI. */
-const meshAlpn: readonly string[] = ['istio-peer-exchange', 'istio', 'istio-http/1.0', 'istio-http/1.1', 'istio-h2'];
+const meshAlpn: readonly string[] = ['istio', 'istio-peer-exchange', 'istio-http/1.0', 'istio-http/1.1', 'istio-h2'];
 
 /** VirtualServices of a gateway that a namespace sees, in Istio's order. */
 export function routesOfGateway(read: Read, gateway: string, namespace: string): readonly VirtualRoutes[] {
@@ -52,11 +52,10 @@ export function streamChains(
   const { server } = merged;
   if (server.tls?.mode === 'AUTO_PASSTHROUGH') return sniRouted(read, merged, client);
   if (passesTls(server)) return tlsRouted(read, merged, client, taken);
+  const terminates = server.tls !== undefined;
   const chain = tcpRouted(read, merged, client);
-  if (chain === undefined) return [];
-  return [
-    { ...chain, terminates: server.tls !== undefined, sni: server.tls === undefined ? [] : sniHosts(merged.hosts) },
-  ];
+  if (chain !== undefined) return [{ ...chain, terminates, sni: terminates ? sniHosts(merged.hosts) : [] }];
+  return terminates ? tlsRouted(read, merged, client, taken).map((one) => ({ ...one, terminates })) : [];
 }
 
 /** The first TCP route that is for this server: there can be only one, because nothing tells connections apart. */
