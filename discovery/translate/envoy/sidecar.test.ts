@@ -208,6 +208,47 @@ describe('routes', () => {
   });
 });
 
+describe('clients who are told apart', () => {
+  const api = service('api', 'back', '10.1.0.2', [ports.http, ports.tcp]);
+  const routed = (timeout: string) => ({
+    hosts: ['api.back.svc.cluster.local'],
+    exportTo: ['.'],
+    http: [{ route: [{ destination: { host: 'api.back.svc.cluster.local' } }], timeout }],
+  });
+
+  it.each([
+    ['a private VirtualService', mesh('VirtualService', 'v', 'shop', routed('7s')), '"timeout":"7s"'],
+    [
+      'a DestinationRule of their own',
+      mesh('DestinationRule', 'd', 'shop', {
+        host: 'api.back.svc.cluster.local',
+        trafficPolicy: { loadBalancer: { consistentHash: { httpHeaderName: 'x-own' } } },
+      }),
+      '"headerName":"x-own"',
+    ],
+    [
+      'a service exported to them alone',
+      mesh('ServiceEntry', 'e', 'back', {
+        hosts: ['only.example.com'],
+        exportTo: ['shop'],
+        ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+        resolution: 'DNS',
+      }),
+      'only.example.com',
+    ],
+  ])('by %s, as soon as it appears', (_what, item, sign) => {
+    const graph = world([api]);
+    const [shop, other] = ['shop', 'other'].map((namespace) =>
+      connect(graph, proxy({ namespace, workload: { name: 'w', namespace } })),
+    ) as [ProxyClass, ProxyClass];
+    const shows = (client: ProxyClass) => JSON.stringify(route(graph, client, '80')).includes(sign);
+    expect([shows(shop), shows(other)]).toEqual([false, false]);
+    const change = changeOf(item);
+    writeObjects(graph, change === undefined ? [] : [change]);
+    expect([shows(shop), shows(other)]).toEqual([true, false]);
+  });
+});
+
 describe('work', () => {
   const many = Array.from({ length: 40 }, (_, i) =>
     service(`s${i}`, `n${i % 4}`, `10.2.0.${i + 1}`, [ports.http, ports.tcp]),
