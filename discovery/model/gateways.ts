@@ -1,4 +1,5 @@
 // Gateways of a proxy, merged: which servers share a port, and which are left out because they conflict.
+import { isIP } from 'node:net';
 import type { Gateway, GatewayServer } from '../../config/kinds/gateway.ts';
 import { compareAge, keyOf } from '../../config/object.ts';
 import { collection, index } from '../graph/collect.ts';
@@ -145,9 +146,9 @@ class Merging {
     const names = new Set<string>();
     for (const server of gateway.spec?.servers ?? []) {
       const name = server.name ?? '';
-      if ((name !== '' && names.has(name)) || server.port === undefined) continue;
+      if ((name !== '' && names.has(name)) || !isListenable(server)) continue;
       names.add(name);
-      for (const port of this.#listeningPorts(gateway, server.port.number ?? 0)) this.#place(gateway, server, port);
+      for (const port of this.#listeningPorts(gateway, server.port?.number ?? 0)) this.#place(gateway, server, port);
     }
   }
 
@@ -232,6 +233,13 @@ function mergedServer(gateway: Gateway, server: GatewayServer, port: number): Me
     ? `https.${number}.${server.port?.name ?? ''}.${name}.${namespace}${bind}`
     : '';
   return { ...own, routeName };
+}
+
+/** Whether Envoy could listen there: on a socket's path, or an address with a port. */
+function isListenable({ bind = '', port }: GatewayServer): boolean {
+  if (bind.startsWith('unix://')) return port !== undefined;
+  const number = port?.number ?? 0;
+  return number >= 1 && number <= 65_535 && (bind === '' || isIP(bind) !== 0);
 }
 
 function isTlsServer({ protocol, server }: MergedServer): boolean {

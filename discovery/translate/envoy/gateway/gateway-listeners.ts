@@ -11,7 +11,7 @@ import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/conf
 import { query, type Read } from '../../../graph/graph.ts';
 import { dualStack } from '../../../model/client-addresses.ts';
 import { clientView } from '../../../model/client-view.ts';
-import { type MergedPort, type MergedServer, mergedGateways, terminatesHttps } from '../../../model/gateways.ts';
+import { type MergedPort, mergedGateways, terminatesHttps } from '../../../model/gateways.ts';
 import { facts, mesh } from '../../../model/objects.ts';
 import { isHttp } from '../../../model/protocol.ts';
 import type { Facets } from '../../../proxy/proxy-class.ts';
@@ -31,6 +31,7 @@ import { configMetadata } from '../metadata.ts';
 import { wildcards } from '../outbound/outbound-plan.ts';
 import { proxyConfigOf } from '../proxy-config.ts';
 import type { ExternalSds } from '../sds.ts';
+import { acceptable, type ChainPlan, namesOf } from './chain-plan.ts';
 import { gatewayTlsDefaults, serverTls } from './server-tls.ts';
 import { type StreamChain, sniHosts, streamChains } from './stream-chains.ts';
 
@@ -55,30 +56,27 @@ interface GatewayListenerKey {
   readonly exactBalance: boolean;
 }
 
-/** A filter chain: HTTP by a route configuration, or a stream. */
-type ChainPlan =
-  | {
-      readonly kind: 'http';
-      readonly routeName: string;
-      readonly sni: readonly string[];
-      readonly tls?: MergedServer['server']['tls'];
-    }
-  | { readonly kind: 'stream'; readonly chain: StreamChain; readonly tls?: MergedServer['server']['tls'] };
-
 function listenersOf(read: Read, client: Client): readonly (readonly [string, ResourceRef])[] {
   const { namespace, labels, targets, settings, capabilities, ipFamily } = client;
-  const merged = read(mergedGateways, { namespace, labels, targets });
-  return merged.flatMap((port) => {
-    if (settings.unprivileged === true && port.port < 1024) return [];
-    const chains = chainsOf(read, port, client);
+  // Ports of several protocols can share a listener, as HTTPS and TLS do by server names.
+  const listeners = new Map<string, { readonly port: MergedPort; readonly chains: ChainPlan[] }>();
+  for (const port of read(mergedGateways, { namespace, labels, targets })) {
+    if (settings.unprivileged === true && port.port < 1024) continue;
+    const id = `${port.port}|${port.bind}`;
+    const known = listeners.get(id) ?? { port, chains: [] };
+    known.chains.push(...chainsOf(read, port, client));
+    listeners.set(id, known);
+  }
+  return [...listeners.values()].flatMap(({ port: { port, bind }, chains: planned }) => {
+    const chains = acceptable(planned, capabilities.agentSds);
     if (chains.length === 0) return [];
     const all = wildcards(ipFamily).slice(0, read(dualStack, 'facts') ? 2 : 1);
-    const binds = port.bind === '' ? all : [port.bind];
-    const name = `${binds[0]}_${port.port}`;
+    const binds = bind === '' ? all : [bind];
+    const name = `${binds[0]}_${port}`;
     const key: GatewayListenerKey = {
       name,
       binds,
-      port: port.port,
+      port,
       chains,
       client: filterClient(client),
       agentSds: capabilities.agentSds,
@@ -182,11 +180,6 @@ function streamFilters(read: Read, { target }: StreamChain, exchangesMetadata: b
     ...(exchangesMetadata ? [tcpPeerMetadata()] : []),
     ...tcpFilters(target, accessLogs(read(accessLogSettings, 'mesh'))),
   ];
-}
-
-/** Server names for which a chain is; `*` among them is a name too, for which TLS has to be looked at. */
-function namesOf(plan: ChainPlan): readonly string[] {
-  return plan.kind === 'http' ? plan.sni : plan.chain.sni;
 }
 
 function matchOf({ sni, alpn }: { readonly sni: readonly string[]; readonly alpn: readonly string[] }) {

@@ -128,7 +128,7 @@ function hostsOf(read: Read, key: RouteKey): ReadonlyMap<string, HostKey> {
     }
     if (!server.redirects) continue;
     for (const written of server.hosts) {
-      const host = written.slice(written.indexOf('/') + 1);
+      const host = written.slice(written.indexOf('/') + 1).toLowerCase();
       const known = hosts.get(host);
       hosts.set(host, {
         ...(known ?? { name: `${host}:${server.number}`, domains: [host], parts: [], attemptCount }),

@@ -1,6 +1,7 @@
 // TLS of a gateway's server: its certificates by SDS or file, whether clients show theirs, versions and ciphers.
 import { create } from '@bufbuild/protobuf';
 import type { ServerTlsSettings } from '../../../../config/kinds/gateway.ts';
+import { cipherSuites } from '../../../../config/rules/cipher-suites.ts';
 import { DataSourceSchema, type TransportSocket } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import {
   type CertificateValidationContext,
@@ -163,7 +164,8 @@ function validationOf(settings: ServerTlsSettings): CertificateValidationContext
 function addParameters(common: CommonTlsContext, settings: ServerTlsSettings, defaults: TlsDefaults): void {
   const minimum = versions[settings.minProtocolVersion ?? ''] ?? defaults.minimum;
   const maximum = versions[settings.maxProtocolVersion ?? ''];
-  const ciphers = [...new Set((settings.cipherSuites ?? []).length > 0 ? settings.cipherSuites : defaults.ciphers)];
+  const written = (settings.cipherSuites ?? []).filter((suite) => cipherSuites.has(suite));
+  const ciphers = [...new Set(written.length > 0 ? written : defaults.ciphers)];
   if (minimum === undefined && maximum === undefined && ciphers.length === 0 && defaults.curves.length === 0) return;
   common.tlsParams = create(TlsParametersSchema, {
     ...(minimum === undefined ? {} : { tlsMinimumProtocolVersion: minimum }),
