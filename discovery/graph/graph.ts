@@ -1,5 +1,7 @@
 // The engine of tracked reads: pure queries over inputs, recomputed only where what they read has changed.
+
 import { isDeepStrictEqual } from 'node:util';
+import { Cell, CHECK, CLEAN, DIRTY, RUNNING } from './cell.ts';
 import type { Bucket, Collection, Index } from './collect.ts';
 
 /** Reads a value and records that the running query depends on it. The only way a query reaches data. */
@@ -66,40 +68,6 @@ export function query<K, V>(
     output: options.output ?? false,
     keptKeys: options.keptKeys ?? false,
   });
-}
-
-const CLEAN = 0;
-const CHECK = 1;
-const DIRTY = 2;
-const RUNNING = 3;
-
-/** One remembered value with its edges. Internal to the graph, exposed for explanations as `CellRef`. */
-export class Cell {
-  readonly node: Readable<never, unknown>;
-  readonly key: unknown;
-  readonly id: string;
-  value: unknown = undefined;
-  state: typeof CLEAN | typeof CHECK | typeof DIRTY | typeof RUNNING = DIRTY;
-  /** Revision in which the value last became different. */
-  changedAt = 0;
-  /** Revision up to which the value is known to be right. */
-  verifiedAt = 0;
-  deps: Cell[] = [];
-  readonly readers = new Set<Cell>();
-  /** The graph has forgotten it. */
-  dropped = false;
-  /** The items that a collection's member gave: the way on for explanations. */
-  makes: readonly Cell[] = [];
-  /** The last computation that read this cell, so that a dependency is recorded once. */
-  lastFrame = 0;
-  /** Called when a collection's member may have changed. */
-  onMark: ((cell: Cell) => void) | undefined = undefined;
-
-  constructor(node: Readable<never, unknown>, key: unknown, id: string) {
-    this.node = node;
-    this.key = key;
-    this.id = id;
-  }
 }
 
 /** Names a cell in an explanation: the node's name and the key's text. */
