@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { startFileSource } from '../config/sources/files.ts';
 import { validate } from '../config/validate.ts';
 import { compose } from './compose.ts';
+import { logFindings } from './finding-log.ts';
 import { openHttp } from './http.ts';
 import { createLogger } from './log.ts';
 import { pagesOf } from './pages.ts';
@@ -24,13 +25,12 @@ export function discoveryCommand(): Command {
       return;
     }
     await using plane = await compose({ settings, log, version: version() });
-    await using _http = await openHttp(settings.httpAddr, pagesOf(plane));
-    await using _monitoring = await openHttp(settings.monitoringAddr, pagesOf(plane));
+    await using _http = await openHttp('--httpAddr', settings.httpAddr, pagesOf(plane));
+    await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pagesOf(plane));
     await using source = await startFileSource(
       { path: settings.configDir, check: validate, watch: true, now: Date.now },
-      plane.store.sinkOf('files'),
+      logFindings(plane.store.sinkOf('files'), log),
     );
-    for (const finding of plane.store.findings()) log.warn({ finding }, finding.message);
     await plane.listen();
     await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
     log.info({ folder: source.name, ...settings }, 'serving');

@@ -30,12 +30,15 @@ export interface HttpPort extends AsyncDisposable {
 
 const bodyLimit = 64 * 1024;
 
-/** Opens a port with the pages. Rejects with a clear message where the port cannot be opened. */
-export async function openHttp(address: string, pages: HttpPages): Promise<HttpPort> {
+/** Opens a port with the pages. Rejects with a message that names the flag where the port cannot be opened. */
+export async function openHttp(flag: string, address: string, pages: HttpPages): Promise<HttpPort> {
   const server = Fastify({ bodyLimit, requestTimeout: 10_000, keepAliveTimeout: 60_000, forceCloseConnections: true });
   addPages(server, pages);
   const at = address.lastIndexOf(':');
-  await server.listen({ host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) });
+  const [host, port] = [address.slice(0, at).replace(/^\[|\]$/g, ''), Number(address.slice(at + 1))];
+  await server.listen({ host, port }).catch((error: unknown) => {
+    throw new Error(`${flag} ${address}: ${error instanceof Error ? error.message : String(error)}`);
+  });
   const bound = server.server.address();
   return {
     port: typeof bound === 'object' && bound !== null ? bound.port : 0,

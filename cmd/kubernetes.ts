@@ -47,8 +47,8 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
   const pages = { ...pagesOf(plane), ready: readiness };
-  await using _http = await openHttp(settings.httpAddr, pages);
-  await using _monitoring = await openHttp(settings.monitoringAddr, pages);
+  await using _http = await openHttp('--httpAddr', settings.httpAddr, pages);
+  await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
   await using _findings = reportFindings(plane.store, log);
   await using _source = startKubeSource(
     { api, check: (raw) => validate(raw, { unknown: 'warning' }), sleep: rest, random: Math.random, now: Date.now },

@@ -9,7 +9,9 @@ export function formatWithFrame(
   readText: (file: string) => string | undefined = readTextOf,
 ): string {
   const line = formatDiagnostic(diagnostic);
-  const { position } = diagnostic;
+  const { position, code } = diagnostic;
+  // Such a file has no lines to show: it is too large, or no text.
+  if (code === 'file-unreadable') return line;
   const text = position === undefined ? undefined : readText(position.file);
   if (position === undefined || text === undefined) return line;
   const lines = text.split('\n');
