@@ -23,7 +23,6 @@ const discoveryLayers = ['graph', 'model', 'proxy', 'translate', 'xds'] as const
 const libraries: Readonly<Record<string, readonly string[]>> = {
   '@kubernetes/client-node': ['config/sources/kube*.ts', 'certs/token-review*.ts'],
   '@grpc/grpc-js': ['discovery/xds/server.ts', 'certs/service.ts', 'certs/server-credentials.ts'],
-  'node-forge': ['certs/der*.ts'],
   fastify: ['cmd/http*.ts', 'webhook/server*.ts'],
   commander: ['cmd/**'],
   pino: ['cmd/**'],
