@@ -22,7 +22,7 @@ export type WatchEnd = { readonly status: number; readonly message: string };
 /** The API server. */
 export interface KubeApi extends Disposable {
   readonly origin: string;
-  /** One request. Rejects where no answer came. `timeoutMs` bounds it as a whole. */
+  /** One request. Rejects where no answer came, or nothing was heard for a minute. */
   readonly send: (method: string, path: string, body?: unknown, contentType?: string) => Promise<KubeAnswer>;
   /**
    * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
@@ -68,19 +68,15 @@ export function openKubeApi(access: KubeAccess): KubeApi {
     send: async (method, path, body, contentType = 'application/json') => {
       const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
       const headers = data === undefined ? {} : { 'content-type': contentType, 'content-length': String(data.length) };
-      const call = await open(method, path, headers);
-      call.setTimeout(timeoutMs, () => call.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)));
-      const answered = answerOf(call);
-      call.end(data);
-      const answer = await answered;
-      return { status: answer.statusCode ?? 0, body: parseJson(await textOf(answer)) };
+      return stoppable(await open(method, path, headers), undefined, timeoutMs, async (call) => {
+        const answered = answerOf(call);
+        call.end(data);
+        const answer = await answered;
+        return { status: answer.statusCode ?? 0, body: parseJson(await textOf(answer)) };
+      });
     },
-    watch: async (path, onEvents, signal, idleMs, onOpen) => {
-      const call = await open('GET', path, {});
-      const abort = (): void => void call.destroy(new Error('stopped'));
-      signal.addEventListener('abort', abort, { once: true });
-      try {
-        call.setTimeout(idleMs, () => call.destroy(new Error(`nothing heard for ${idleMs / 1000} s`)));
+    watch: async (path, onEvents, signal, idleMs, onOpen) =>
+      stoppable(await open('GET', path, {}), signal, idleMs, async (call) => {
         const answered = answerOf(call);
         call.end();
         const answer = await answered;
@@ -89,13 +85,40 @@ export function openKubeApi(access: KubeAccess): KubeApi {
         onOpen?.();
         await readEvents(answer, onEvents);
         return { status, message: 'the stream ended' };
-      } finally {
-        signal.removeEventListener('abort', abort);
-        call.destroy();
-      }
-    },
+      }),
     [Symbol.dispose]: () => agent.destroy(),
   };
+}
+
+/**
+ * Runs a call that ends by itself, by the signal, or when nothing was heard for a time. The socket may serve the next
+ * call already when that happens, so the reason is kept here and never given to the socket, where nobody would catch it.
+ */
+async function stoppable<T>(
+  call: ClientRequest,
+  signal: AbortSignal | undefined,
+  silenceMs: number,
+  run: (call: ClientRequest) => Promise<T>,
+): Promise<T> {
+  let reason: Error | undefined;
+  const stop = (why: string): void => {
+    reason ??= new Error(why);
+    call.destroy();
+  };
+  const abort = (): void => stop('stopped');
+  signal?.addEventListener('abort', abort, { once: true });
+  call.setTimeout(silenceMs, () => stop(`nothing heard for ${silenceMs / 1000} s`));
+  try {
+    if (signal?.aborted === true) stop('stopped');
+    const result = await run(call);
+    if (reason !== undefined) throw reason;
+    return result;
+  } catch (error) {
+    throw reason ?? error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    if (signal !== undefined) call.destroy();
+  }
 }
 
 function answerOf(call: ClientRequest): Promise<IncomingMessage> {

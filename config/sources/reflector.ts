@@ -117,6 +117,7 @@ class Reflector {
       const key = keyOf(event.object);
       if (event.type === 'BOOKMARK' && annotationOf(event.object, initialEventsEnd) === 'true') {
         complete = true;
+        this.#version = versionOf(event.object);
         this.#dropAllBut(seen);
         this.#nowSynced();
       } else if (!complete && key !== undefined) {
@@ -233,8 +234,8 @@ class Reflector {
         this.#put(event.object, key);
       }
     }
-    // During initial events versions are those of single objects: none of them can be resumed from.
-    if (version !== undefined && (this.#version !== undefined || event.type === 'BOOKMARK')) this.#version = version;
+    // Before the end of the initial events there is nothing to resume from.
+    if (version !== undefined && this.#version !== undefined) this.#version = version;
   }
 
   /** Objects that are told again after a reconnection are not handed on again. */

@@ -1,0 +1,178 @@
+// A reflector against scripted answers: resuming, expiry, servers that forget a kind or hang up at once, old servers.
+import { expect, test } from 'vitest';
+import type { KubeAnswer, KubeApi, WatchEnd, WatchEvent } from './kube-api.ts';
+import { type ReflectorStatus, reflect } from './reflector.ts';
+
+/** What the server does when it is next watched: events, then an end; `hang` keeps the watch open. */
+interface Turn {
+  readonly status?: number;
+  readonly events?: readonly WatchEvent[];
+  readonly end?: 'close' | 'break' | 'hang';
+}
+
+const object = (name: string, version: number): WatchEvent['object'] => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name, namespace: 'n', uid: name, resourceVersion: String(version) },
+});
+const added = (name: string, version: number): WatchEvent => ({ type: 'ADDED', object: object(name, version) });
+const deleted = (name: string, version: number): WatchEvent => ({ type: 'DELETED', object: object(name, version) });
+const bookmark = (version: number, initial = false): WatchEvent => ({
+  type: 'BOOKMARK',
+  object: {
+    metadata: {
+      resourceVersion: String(version),
+      ...(initial ? { annotations: { 'k8s.io/initial-events-end': 'true' } } : {}),
+    },
+  },
+});
+const gone: WatchEvent = { type: 'ERROR', object: { code: 410 } };
+
+/** Runs the turns; after the last one the reflector is stopped. */
+async function play(
+  turns: readonly Turn[],
+  lists: readonly KubeAnswer[] = [],
+  paths: readonly string[] = ['/api/v1/x'],
+) {
+  const stop = new AbortController();
+  const [left, listsLeft] = [[...turns], [...lists]];
+  const played = {
+    urls: [] as string[],
+    told: [] as string[],
+    waits: [] as number[],
+    statuses: [] as ReflectorStatus[],
+  };
+  const api: Pick<KubeApi, 'send' | 'watch'> = {
+    send: async (_method, path) => {
+      played.urls.push(path);
+      return listsLeft.shift() ?? { status: 500, body: {} };
+    },
+    watch: async (path, onEvents, signal, _idle, onOpen): Promise<WatchEnd> => {
+      played.urls.push(path);
+      const turn = left.shift();
+      if (turn === undefined) {
+        stop.abort();
+        throw new Error('stopped');
+      }
+      if (turn.status !== undefined) return { status: turn.status, message: 'no' };
+      onOpen?.();
+      onEvents(turn.events ?? []);
+      if (signal.aborted || turn.end === 'break') throw new Error('cut');
+      return { status: 200, message: 'the stream ended' };
+    },
+  };
+  await reflect(
+    {
+      api: api as KubeApi,
+      paths,
+      sleep: async (ms) => void played.waits.push(ms),
+      random: () => 0.5,
+    },
+    {
+      changed: (raw, key) =>
+        played.told.push(`${key}@${(raw as { metadata: { resourceVersion: string } }).metadata.resourceVersion}`),
+      gone: (key) => played.told.push(`-${key}`),
+      flush: () => undefined,
+      status: (status) => played.statuses.push(status),
+    },
+    stop.signal,
+  );
+  return played;
+}
+
+test('reads the initial events, then resumes where it was cut', async () => {
+  const { urls, told, statuses } = await play([
+    { events: [added('a', 1), bookmark(5, true), added('b', 6)], end: 'break' },
+    { events: [deleted('a', 7)] },
+  ]);
+  expect(told).toEqual(['n/a@1', 'n/b@6', '-n/a']);
+  expect(urls[0]).toContain('sendInitialEvents=true');
+  expect(urls[1]).toContain('resourceVersion=6');
+  expect(urls[2]).toContain('resourceVersion=7');
+  expect(statuses.map(({ connected }) => connected)).toEqual([true, false, true]);
+  expect(statuses.every(({ synced }) => synced)).toBe(true);
+});
+
+test('what was cut before the end of the initial events is read anew, and is no sync', async () => {
+  const { urls, told, statuses } = await play([
+    { events: [added('a', 1), bookmark(3)], end: 'break' },
+    { events: [added('a', 1), added('c', 2), bookmark(4, true)] },
+  ]);
+  expect(urls[1]).toContain('sendInitialEvents=true');
+  expect(told).toEqual(['n/a@1', 'n/c@2']);
+  expect(statuses.map(({ synced }) => synced)).toEqual([false, true]);
+});
+
+test('after 410 it reads anew: what is equal is not told again, what is missing is gone', async () => {
+  const { told, statuses } = await play([
+    { events: [added('a', 1), added('b', 2), bookmark(5, true)] },
+    { events: [gone] },
+    { events: [added('a', 1), added('c', 8), bookmark(9, true)] },
+    { status: 410 },
+    { events: [added('a', 1), added('c', 10), bookmark(11, true)] },
+  ]);
+  expect(told).toEqual(['n/a@1', 'n/b@2', 'n/c@8', '-n/b', 'n/c@10']);
+  expect(statuses.every(({ synced, connected }) => synced && connected)).toBe(true);
+});
+
+test('an object replaced by one of the same name is told', async () => {
+  const other = { type: 'ADDED', object: { metadata: { name: 'a', namespace: 'n', uid: 'z', resourceVersion: '1' } } };
+  const { told } = await play([
+    { events: [added('a', 1), bookmark(5, true)] },
+    { status: 410 },
+    { events: [other, bookmark(9, true)] },
+  ]);
+  expect(told).toEqual(['n/a@1', 'n/a@1']);
+});
+
+test('a kind that an answer says is unknown keeps its objects until that is certain', async () => {
+  const known = { events: [added('a', 1), bookmark(5, true)] };
+  const once = await play([known, { status: 404 }, known]);
+  expect(once.told).toEqual(['n/a@1']);
+  const always = await play([known, ...Array.from({ length: 4 }, () => ({ status: 404 }))]);
+  expect(always.told).toEqual(['n/a@1', '-n/a']);
+  expect(always.statuses.at(-1)).toEqual({ synced: true, connected: true, message: 'this kind is not installed' });
+});
+
+test('a kind that never was is in sync, and found in another version or later', async () => {
+  const { urls, told, statuses } = await play(
+    [{ status: 404 }, { status: 404 }, { status: 404 }, { events: [added('a', 1), bookmark(2, true)] }],
+    [],
+    ['/v1', '/v1beta1'],
+  );
+  expect(urls.map((url) => url.split('?')[0])).toEqual(['/v1', '/v1beta1', '/v1', '/v1beta1', '/v1beta1']);
+  expect(statuses[0]).toMatchObject({ synced: true });
+  expect(told).toEqual(['n/a@1']);
+});
+
+test('refusals are no emptiness: it is not in sync, keeps trying, and waits longer each time', async () => {
+  const { statuses, waits } = await play([403, 403, 500, 429, 503].map((status) => ({ status })));
+  expect(statuses.some(({ synced }) => synced)).toBe(false);
+  expect(waits.slice(0, 5)).toEqual([100, 200, 400, 800, 1600]);
+});
+
+test('a server that hangs up at once is not asked in a tight loop', async () => {
+  const { waits } = await play([{ events: [bookmark(1, true)] }, {}, {}, {}, {}]);
+  expect(waits).toEqual([100, 200, 400, 800]);
+});
+
+test('servers without streaming lists are read in pages', async () => {
+  const item = (name: string) => ({ metadata: { name, namespace: 'n', uid: name, resourceVersion: '1' } });
+  const page = (names: readonly string[], next: string): KubeAnswer => ({
+    status: 200,
+    body: {
+      apiVersion: 'v1',
+      kind: 'ConfigMapList',
+      metadata: { resourceVersion: '9', continue: next },
+      items: names.map(item),
+    },
+  });
+  const { urls, told, statuses } = await play(
+    [{ status: 400 }, { events: [deleted('a', 10)] }],
+    [page(['a'], 'more'), { status: 410, body: {} }, page(['a', 'b'], 'more'), page(['c'], '')],
+  );
+  expect(urls[2]).toContain('continue=more');
+  expect(told).toEqual(['n/a@1', 'n/b@1', 'n/c@1', '-n/a']);
+  expect(urls.at(-2)).toContain('resourceVersion=9');
+  expect(statuses[0]).toMatchObject({ synced: true });
+});
