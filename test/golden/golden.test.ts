@@ -1,10 +1,14 @@
-// Goldens of translation: a folder of YAML and some proxies in, every resource of each out. UPDATE_GOLDEN=1 rewrites them.
+// Goldens of translation: objects and some proxies in, every resource of each out. UPDATE_GOLDEN=1 rewrites them.
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
-import { defaultMeshConfig } from '../../config/mesh.ts';
+import { checkObject } from '../../config/check.ts';
+import { hasErrors } from '../../config/diagnostic.ts';
+import { defaultMeshConfig, type MeshConfig, parseMeshConfig } from '../../config/mesh.ts';
+import { keyOf } from '../../config/object.ts';
+import type { ObjectChange } from '../../config/sources/source.ts';
 import { parseYaml } from '../../config/yaml.ts';
 import { findResource, listResources, type ResourceJson, routeNamesOf, secretNamesOf } from '../../discovery/dump.ts';
 import type { Graph } from '../../discovery/graph/graph.ts';
@@ -12,6 +16,7 @@ import { credentialClock } from '../../discovery/model/credential-clock.ts';
 import { parseNode } from '../../discovery/proxy/node.ts';
 import type { Proxy } from '../../discovery/proxy/proxy.ts';
 import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
+import { writeObjects } from '../../discovery/world.ts';
 import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import { type ResourceSet, validateAll } from '../support/envoy-validate.ts';
 import { connect, graphOf, jsonOf } from '../support/world.ts';
@@ -19,10 +24,15 @@ import { connect, graphOf, jsonOf } from '../support/world.ts';
 /** A proxy of a case, as its Node message describes it. */
 interface CaseProxy {
   readonly name: string;
-  readonly node: { readonly id: string; readonly metadata?: Readonly<Record<string, unknown>> };
+  /** Types whose resources the case is about; all where absent. Envoy is asked about all. */
+  readonly only?: readonly (keyof GoldenSet)[];
+  readonly node: {
+    readonly id: string;
+    readonly metadata?: Readonly<Record<string, unknown>>;
+    readonly locality?: { readonly region: string; readonly zone?: string; readonly subZone?: string };
+  };
 }
 
-type Raw = Parameters<typeof graphOf>[0][number];
 type GoldenSet = Required<ResourceSet>;
 
 const root = import.meta.dirname;
@@ -46,12 +56,18 @@ test('there are cases, and no golden without one', () => {
   else expect(orphans).toEqual([]);
 });
 
+test('nothing lies about that no case reads', () => {
+  const known = ['expected', 'files', 'input.yaml', 'mesh.yaml', 'proxies.yaml'];
+  const strays = cases.flatMap((name) => readdirSync(join(root, name)).filter((file) => !known.includes(file)));
+  expect(strays).toEqual([]);
+});
+
 describe.each(cases)('%s', (name) => {
   const proxies = parse(readFileSync(join(root, name, 'proxies.yaml'), 'utf8')) as readonly CaseProxy[];
-  const sets = new Map(proxies.map((one) => [one.name, resourcesOf(name, one)]));
+  const sets = new Map(proxies.map((one) => [one.name, { ...resourcesOf(name, one), only: one.only }]));
 
   test('resources are the expected ones', () => {
-    const actual = new Map([...sets].flatMap(([proxy, { set }]) => filesOf(proxy, set)));
+    const actual = new Map([...sets].flatMap(([proxy, { set, only }]) => filesOf(proxy, set, only)));
     const folder = join(root, name, 'expected');
     if (isUpdate) rewrite(folder, actual);
     const golden = readdirSync(folder).map((file): [string, string] => [
@@ -69,17 +85,35 @@ describe.each(cases)('%s', (name) => {
 });
 
 function resourcesOf(name: string, { node }: CaseProxy): { readonly proxy: Proxy; readonly set: GoldenSet } {
-  const file = join(root, name, 'input.yaml');
-  const { documents, diagnostics } = parseYaml(file, readFileSync(file, 'utf8'));
-  if (diagnostics.length > 0) throw new Error(JSON.stringify(diagnostics));
-  const graph = graphOf(
-    documents.map(({ value }) => value as Raw),
-    defaultMeshConfig,
-  );
+  const graph = graphOf([], meshOf(name));
+  writeObjects(graph, objectsOf(name));
   graph.write(credentialClock, 'now', now);
   const parsed = parseNode(create(NodeSchema, node as Parameters<typeof create<typeof NodeSchema>>[1]));
   if (parsed.kind === 'invalid') throw new Error(parsed.problem.message);
   return { proxy: parsed.proxy, set: dumped(graph, connect(graph, parsed.proxy)) };
+}
+
+/**
+ * The case's objects by their schemas, so that a misspelt field makes no golden of its absence. What only rules refuse is
+ * let through: a translator must survive it.
+ */
+function objectsOf(name: string): readonly ObjectChange[] {
+  const file = join(root, name, 'input.yaml');
+  const { documents, diagnostics } = parseYaml(file, readFileSync(file, 'utf8'));
+  const checked = documents.map(({ value }) => checkObject(value));
+  const findings = [...diagnostics, ...checked.flatMap((one) => one.diagnostics)];
+  if (hasErrors(findings)) throw new Error(JSON.stringify(findings, undefined, 1));
+  return checked.flatMap(({ object }) =>
+    object === undefined ? [] : [{ kind: object.kind, key: keyOf(object.metadata), object }],
+  );
+}
+
+function meshOf(name: string): MeshConfig {
+  const file = join(root, name, 'mesh.yaml');
+  if (!existsSync(file)) return defaultMeshConfig;
+  const { mesh, diagnostics } = parseMeshConfig(readFileSync(file, 'utf8'));
+  if (mesh === undefined || diagnostics.length > 0) throw new Error(JSON.stringify(diagnostics));
+  return mesh;
 }
 
 function dumped(graph: Graph, client: ProxyClass): GoldenSet {
@@ -107,9 +141,9 @@ function checkable(name: string, { secrets: _hidden, ...set }: GoldenSet): Resou
 }
 
 /** One file a proxy and type, so that a change shows where it belongs; empty types have none. */
-function filesOf(proxy: string, set: GoldenSet): readonly (readonly [string, string])[] {
+function filesOf(proxy: string, set: GoldenSet, only: CaseProxy['only']): readonly (readonly [string, string])[] {
   return Object.entries(set)
-    .filter(([, resources]) => resources.length > 0)
+    .filter(([type, resources]) => resources.length > 0 && (only?.some((one) => one === type) ?? true))
     .map(([type, resources]) => [
       `${proxy}.${type}.yaml`,
       stringify(resources, { sortMapEntries: true, lineWidth: 0 }),
