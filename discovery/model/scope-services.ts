@@ -49,9 +49,9 @@ export const scopeServices = query<ScopeServicesKey, readonly ScopedService[]>(
   { idOf: ({ namespace, scope, listener, of }) => `${namespace}|${scope}|${listener}|${of}` },
 );
 
-/** The service that a host stands for in a scope, over all egress listeners in order; undefined where none is seen. */
-export const serviceOfHost = query<ScopeKey & { readonly hostname: string }, ScopedService | undefined>(
-  'service-of-host',
+/** The service of a host that a scope's egress listeners import, the first in order; see `serviceOfHost`. */
+export const importedServiceOfHost = query<ScopeKey & { readonly hostname: string }, ScopedService | undefined>(
+  'imported-service-of-host',
   (read, { namespace, scope, hostname }) => {
     const client = { namespace, scope };
     for (const egress of read(sidecarScope, client).egress) {
@@ -97,7 +97,7 @@ function winnerOf(read: Read, hostname: string, client: ScopeKey, egress: Egress
 }
 
 /** The port that services must have for a listener; 0 where any will do: forward proxies and Unix sockets take all. */
-function matchedPort({ port, bind }: EgressListener): number {
+export function matchedPort({ port, bind }: EgressListener): number {
   return port === undefined || port.protocol.toUpperCase() === 'HTTP_PROXY' || bind.startsWith('unix://')
     ? 0
     : port.number;

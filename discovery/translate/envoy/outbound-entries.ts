@@ -4,7 +4,8 @@ import { query, type Read } from '../../graph/graph.ts';
 import { passesThrough } from '../../model/auto-passthrough.ts';
 import { appliedRule, selectorLabels } from '../../model/destination-rules.ts';
 import { isHttp } from '../../model/protocol.ts';
-import { scopeServices, serviceNamespaces } from '../../model/scope-services.ts';
+import { routedServices } from '../../model/routed-services.ts';
+import { type ScopedService, scopeServices, serviceNamespaces } from '../../model/scope-services.ts';
 import type { Service, ServicePort } from '../../model/service.ts';
 import { portOf, serviceEndpoints } from '../../model/service-endpoints.ts';
 import { services } from '../../model/services.ts';
@@ -68,6 +69,9 @@ function visitEntries(
         visit(entry);
       }
     }
+  }
+  for (const scoped of read(routedServices, { namespace, scope }).values()) {
+    for (const entry of entriesOf(read, { namespace, labels, profile, sniRouted }, scoped)) visit(entry);
   }
 }
 
@@ -134,8 +138,8 @@ const sharedOutbound = query<SharedKey, SharedOutbound>(
     const found = { cluster: new Map<string, ResourceRef>(), endpoints: new Map<string, ResourceRef>() };
     const placed: ClusterEntry[] = [];
     const claimed = new Set<string>();
-    // One listener names nothing twice; the check would cost as much as the rest.
-    const unique = read(sidecarScope, key).egress.length === 1;
+    // One listener alone names nothing twice; the check would cost as much as the rest.
+    const unique = read(sidecarScope, key).egress.length === 1 && read(routedServices, key).size === 0;
     const visit = (entry: ClusterEntry): void => {
       if (!unique) {
         if (claimed.has(entry.name)) return;
@@ -193,25 +197,29 @@ interface NamespaceKey {
 const namespaceEntries = query<NamespaceKey, readonly ClusterEntry[]>(
   'outbound-entries',
   (read, { namespace, scope, listener, of, labels, profile, sniRouted }) =>
-    read(scopeServices, { namespace, scope, listener, of }).flatMap(({ service: key, ports }) => {
-      const service = read(services, key);
-      if (service === undefined) return [];
-      const asked = { namespace, hostname: service.hostname, serviceNamespace: service.namespace };
-      const rule = appliedRule(read, asked, labels);
-      return read(serviceEntries, {
-        service: key,
-        ...(ports === undefined ? {} : { ports }),
-        rule,
-        profile,
-        sniRouted,
-      });
-    }),
+    read(scopeServices, { namespace, scope, listener, of }).flatMap((scoped) =>
+      entriesOf(read, { namespace, labels, profile, sniRouted }, scoped),
+    ),
   {
     idOf: ({ namespace, scope, listener, of, labels, profile, sniRouted }) =>
       `${namespace}|${scope}|${listener}|${of}|${JSON.stringify(Object.entries(labels))}|${profileId(profile)}|${sniRouted}`,
     equals: sameItems,
   },
 );
+
+/** Clusters of a service for clients of a namespace. */
+function entriesOf(
+  read: Read,
+  client: Pick<NamespaceKey, 'namespace' | 'labels' | 'profile' | 'sniRouted'>,
+  { service: key, ports }: ScopedService,
+): readonly ClusterEntry[] {
+  const service = read(services, key);
+  if (service === undefined) return [];
+  const { namespace, labels, profile, sniRouted } = client;
+  const asked = { namespace, hostname: service.hostname, serviceNamespace: service.namespace };
+  const rule = appliedRule(read, asked, labels);
+  return read(serviceEntries, { service: key, ...(ports === undefined ? {} : { ports }), rule, profile, sniRouted });
+}
 
 interface ServiceEntriesKey {
   readonly service: string;

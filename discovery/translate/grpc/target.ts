@@ -1,6 +1,6 @@
 // What proxyless gRPC asks for: `host:port` of a service, by any of its names, and `outbound|port|subset|host`.
 import type { Read } from '../../graph/graph.ts';
-import { serviceOfHost } from '../../model/scope-services.ts';
+import { serviceOfHost } from '../../model/routed-services.ts';
 import type { Service } from '../../model/service.ts';
 import { services } from '../../model/services.ts';
 import type { ScopeKey } from '../../model/sidecar-scope.ts';

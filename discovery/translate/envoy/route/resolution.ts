@@ -6,7 +6,7 @@ import type { ClientView } from '../../../model/client-view.ts';
 import { appliedRule } from '../../../model/destination-rules.ts';
 import { mesh } from '../../../model/objects.ts';
 import { type VirtualRoutes, virtualServices } from '../../../model/route.ts';
-import { serviceOfHost } from '../../../model/scope-services.ts';
+import { serviceOfHost } from '../../../model/routed-services.ts';
 import { services } from '../../../model/services.ts';
 import { trafficPolicyOf } from '../../../model/traffic-policy.ts';
 
