@@ -1,11 +1,7 @@
 // The command line: finds the command, loads only its module, and is the one place that ends the process.
-import { enableCompileCache, enableCompileCache } from 'node:module';
+import { enableCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-
-// Keeps compiled modules beside the program, where only its owner can write: a third of the start. Silently without, where
-// nobody can.
-enableCompileCache(new URL('../.cache/compile', import.meta.url).pathname);
 
 interface CommandEntry {
   readonly summary: string;
