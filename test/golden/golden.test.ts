@@ -19,7 +19,7 @@ import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
 import { writeObjects } from '../../discovery/world.ts';
 import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import { type ResourceSet, validateAll } from '../support/envoy-validate.ts';
-import { connect, graphOf, jsonOf } from '../support/world.ts';
+import { connect, graphOf, jsonOf, testFacts } from '../support/world.ts';
 
 /** A proxy of a case, as its Node message describes it. */
 interface CaseProxy {
@@ -57,7 +57,7 @@ test('there are cases, and no golden without one', () => {
 });
 
 test('nothing lies about that no case reads', () => {
-  const known = ['expected', 'files', 'input.yaml', 'mesh.yaml', 'proxies.yaml'];
+  const known = ['expected', 'features.yaml', 'files', 'input.yaml', 'mesh.yaml', 'proxies.yaml'];
   const strays = cases.flatMap((name) => readdirSync(join(root, name)).filter((file) => !known.includes(file)));
   expect(strays).toEqual([]);
 });
@@ -85,7 +85,7 @@ describe.each(cases)('%s', (name) => {
 });
 
 function resourcesOf(name: string, { node }: CaseProxy): { readonly proxy: Proxy; readonly set: GoldenSet } {
-  const graph = graphOf([], meshOf(name));
+  const graph = graphOf([], meshOf(name), { ...testFacts, features: featuresOf(name) });
   writeObjects(graph, objectsOf(name));
   graph.write(credentialClock, 'now', now);
   const parsed = parseNode(create(NodeSchema, node as Parameters<typeof create<typeof NodeSchema>>[1]));
@@ -116,6 +116,12 @@ function meshOf(name: string): MeshConfig {
   return mesh;
 }
 
+/** Environment variables that switch features on, by istiod's names. */
+function featuresOf(name: string): Readonly<Record<string, string>> {
+  const file = join(root, name, 'features.yaml');
+  return existsSync(file) ? (parse(readFileSync(file, 'utf8')) as Readonly<Record<string, string>>) : {};
+}
+
 function dumped(graph: Graph, client: ProxyClass): GoldenSet {
   const clusters = listResources(graph, client, 'cluster').map(jsonOf);
   const listeners = listResources(graph, client, 'listener').map(jsonOf);
@@ -134,10 +140,14 @@ function dumped(graph: Graph, client: ProxyClass): GoldenSet {
   };
 }
 
-/** What Envoy can check: without keys, which dumps hide, and with the case's `files` in the place of /etc/certs. */
+/**
+ * What Envoy can check: without keys, which dumps hide, with the case's `files` in the place of /etc/certs, and no log to
+ * standard output, which here is a socket and cannot be opened by its path.
+ */
 function checkable(name: string, { secrets: _hidden, ...set }: GoldenSet): ResourceSet {
   const files = JSON.stringify(join(root, name, 'files')).slice(1, -1);
-  return JSON.parse(JSON.stringify(set).replaceAll('/etc/certs/', `${files}/`)) as ResourceSet;
+  const text = JSON.stringify(set).replaceAll('/etc/certs/', `${files}/`).replaceAll('"/dev/stdout"', '"/dev/null"');
+  return JSON.parse(text) as ResourceSet;
 }
 
 /** One file a proxy and type, so that a change shows where it belongs; empty types have none. */
