@@ -13,7 +13,7 @@ import type {
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
 import { collection, index } from '../graph/collect.ts';
-import type { Read } from '../graph/graph.ts';
+import { query, type Read } from '../graph/graph.ts';
 import { mergeDelegate } from './delegate.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
@@ -48,6 +48,28 @@ export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRou
     return hosts.length === 0 ? new Map() : new Map([[key, normalise(read, key, object)]]);
   },
 );
+
+/**
+ * A VirtualService without its destinations and actions: what decides where its routes apply. Weights, timeouts and
+ * headers change more often than hosts do, and need not be looked at by whoever asks only this.
+ */
+export const routeShape = query('route-shape', (read, key: string): VirtualRoutes | undefined => {
+  const routes = read(virtualServices, key);
+  if (routes === undefined) return undefined;
+  const http = routes.http.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
+  const streams = (list: readonly (TlsRoute | TcpRoute)[]) =>
+    list.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
+  return { ...routes, http, tls: streams(routes.tls), tcp: streams(routes.tcp) };
+});
+
+function conditionsOf({ port, gateways, sourceLabels, sourceNamespace }: HttpMatch | L4Match | TlsMatch) {
+  return {
+    ...(port === undefined ? {} : { port }),
+    ...(gateways === undefined ? {} : { gateways }),
+    ...(sourceLabels === undefined ? {} : { sourceLabels }),
+    ...(sourceNamespace === undefined ? {} : { sourceNamespace }),
+  };
+}
 
 /** Collections of this file, for the graph. */
 export const routeCollections = [virtualServices];

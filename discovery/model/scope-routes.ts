@@ -7,11 +7,11 @@ import { facts } from './objects.ts';
 import {
   compareRoutes,
   meshGateway,
+  routeShape,
   routesByGateway,
   routesByGatewayAndNamespace,
   routesByHost,
   streamRoutesByHost,
-  virtualServices,
 } from './route.ts';
 import { egressAdmitsRoute, type ScopeKey, sidecarScope } from './sidecar-scope.ts';
 
@@ -79,7 +79,7 @@ const oldestFirst = 'PERSIST_OLDEST_FIRST_HEURISTIC_FOR_VIRTUAL_SERVICE_HOST_MAT
 /** Sorts keys of VirtualServices as a namespace ranks them. */
 export function inOrder(read: Read, namespace: string, keys: readonly string[]): readonly string[] {
   return keys
-    .map((key) => read(virtualServices, key))
+    .map((key) => read(routeShape, key))
     .filter((item) => item !== undefined)
     .sort(compareRoutes(namespace))
     .map((item) => item.key);
@@ -90,7 +90,7 @@ function admitted(read: Read, client: ScopeListenerKey, keys: readonly string[])
   const listener = read(sidecarScope, client).egress[client.listener];
   if (listener === undefined) return [];
   return keys
-    .map((key) => read(virtualServices, key))
+    .map((key) => read(routeShape, key))
     .filter((item) => item !== undefined)
     .filter(
       (item) => exportedTo(item.exportTo, client.namespace) && egressAdmitsRoute(listener, item.namespace, item.hosts),

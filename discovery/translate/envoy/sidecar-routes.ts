@@ -9,6 +9,7 @@ import { proxyHeaders } from './proxy-config.ts';
 import { catchAllFrame } from './route/catch-all.ts';
 import { emptyRouteConfiguration, routeConfiguration } from './route/route-configuration.ts';
 import { virtualHostFrame, virtualHostKey } from './route/virtual-host.ts';
+import { virtualHostBlockFrame, virtualHostBlocks } from './route/virtual-host-block.ts';
 import { virtualHostPlan } from './route/virtual-host-plan.ts';
 
 /** Routes of sidecars. They are asked for by name only; every name gets an answer. */
@@ -49,16 +50,18 @@ function configurationOf(read: Read, { name, ...client }: RouteKey): EncodedReso
   const listener = listenerFor(scope.egress, wanted);
   const egress = scope.egress[listener];
   const port = egress?.port?.protocol.toUpperCase() === 'HTTP_PROXY' ? 0 : wanted.port;
-  const hosts = egress === undefined ? [] : read(virtualHostPlan, { ...client, listener, port });
+  const plan = { ...client, listener, port };
   if (wanted.sniffed) {
+    const hosts = egress === undefined ? [] : read(virtualHostPlan, plan);
     // The connection is known to be for this service, whatever Host says.
     const own = hosts.find((host) => host.name === name);
     const frames = own === undefined ? [] : [read(virtualHostFrame, virtualHostKey({ ...own, domains: ['*'] }))];
     return routeConfiguration(name, frames);
   }
-  const catchesAll = hosts.some(({ domains }) => domains.includes('*'));
+  const blocks = egress === undefined ? [] : read(virtualHostBlocks, plan);
+  const catchesAll = blocks.some(({ hosts }) => hosts.some(({ domains }) => domains.includes('*')));
   return routeConfiguration(name, [
-    ...hosts.map((host) => read(virtualHostFrame, host)),
+    ...blocks.map((block) => read(virtualHostBlockFrame, block)),
     ...(catchesAll ? [] : [catchAllFrame(scope.outboundTrafficPolicy, client.attemptCount)]),
   ]);
 }

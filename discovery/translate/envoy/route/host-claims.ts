@@ -5,7 +5,7 @@ import { aliasesOf } from '../../../model/alias.ts';
 import { type AddressClient, addressesFor } from '../../../model/client-addresses.ts';
 import { type ClientView, clientViewId } from '../../../model/client-view.ts';
 import { hostWithin, isWildcard } from '../../../model/hostname.ts';
-import { meshGateway, type VirtualRoutes, virtualServices } from '../../../model/route.ts';
+import { meshGateway, routeShape, type VirtualRoutes } from '../../../model/route.ts';
 import { inOrder, routeNamespaces, scopeRoutesOf } from '../../../model/scope-routes.ts';
 import { serviceNamespaces } from '../../../model/scope-services.ts';
 import { services } from '../../../model/services.ts';
@@ -93,7 +93,7 @@ function rulesOf(
       ? read(routeNamespaces, 'all').flatMap((of) => read(scopeRoutesOf, { ...view, listener, of }))
       : found.flatMap(({ naming, speaking }) => (speaking === undefined ? naming : [...naming, speaking]));
   return inOrder(read, view.namespace, [...new Set(keys)])
-    .map((one) => read(virtualServices, one))
+    .map((one) => read(routeShape, one))
     .filter((rules) => rules !== undefined)
     .map((rules) => rules as VirtualRoutes);
 }

@@ -39,10 +39,15 @@ export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
     return hosts.sort((a, b) => compareText(a.name, b.name));
   },
   {
-    idOf: (key) => `${claimsId(key)}|${key.dnsDomain}|${key.attemptCount}`,
+    idOf: planId,
     equals: (a, b) => a.length === b.length && a.every(({ id }, i) => id === b[i]?.id),
   },
 );
+
+/** Text that identifies a plan. */
+export function planId(key: PlanKey): string {
+  return `${claimsId(key)}|${key.dnsDomain}|${key.attemptCount}`;
+}
 
 function domainsOf({ hostname, service }: HostClaim, dnsDomain: string) {
   return service === undefined ? { all: [hostname], short: [] } : serviceDomains({ hostname, ...service }, dnsDomain);
