@@ -108,7 +108,9 @@ async function createPod(client: KubeClient, options: WorkloadOptions, address: 
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: serviceAccountName, namespace } },
   ]);
-  const labels = { app: name, ...options.labels };
+  // What the injector would put on a pod that it gives a proxy.
+  const meshed = options.sidecar === false ? {} : { 'security.istio.io/tlsMode': 'istio' };
+  const labels = { app: name, ...meshed, ...options.labels };
   // The address and the name of the pod differ, as they do in a cluster.
   const pod = await client.apply({
     apiVersion: 'v1',
