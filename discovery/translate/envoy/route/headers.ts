@@ -7,6 +7,7 @@ import {
   HeaderValueOption_HeaderAppendAction,
   HeaderValueOptionSchema,
 } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { headerValue } from './header-value.ts';
 
 /** Header changes in Envoy's fields; the same names in Route, ClusterWeight and others. */
 export interface HeaderChanges {
@@ -53,7 +54,7 @@ function added(operations: HeaderOperations | undefined): HeaderValueOption[] {
   ]
     .filter(({ entry }) => !isInternal(entry[0]))
     .map(({ entry: [key, value], appendAction }) =>
-      create(HeaderValueOptionSchema, { header: { key, value }, appendAction }),
+      create(HeaderValueOptionSchema, { header: { key, value: headerValue(value) }, appendAction }),
     );
 }
 
