@@ -16,11 +16,11 @@ import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
+import { openPlaneWebhooks } from './plane-webhooks.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
-import { openWebhooks } from './webhooks.ts';
 
 /** Milliseconds for which a leader that is not heard of stays one. */
 const leaseMs = 30_000;
@@ -55,7 +55,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     plane.store.sinkOf('kubernetes'),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
-  await using _webhooks = settings.httpsAddr === '' ? undefined : await openWebhooksOf(plane, log);
+  await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
   await using _roots = keepRoots(plane, api, log);
   await plane.listen();
@@ -100,23 +100,6 @@ async function untilSynced(plane: ControlPlane, signal: AbortSignal): Promise<bo
   if (signal.aborted) return false;
   await plane.xds.publisher.idle();
   return true;
-}
-
-function openWebhooksOf(plane: ControlPlane, log: Logger) {
-  const { settings, store, identity, metrics, graph } = plane;
-  return openWebhooks({
-    address: settings.httpsAddr,
-    store,
-    tls: identity.tls,
-    registry: metrics.registry,
-    log,
-    systemNamespace: settings.systemNamespace,
-    clusterId: settings.clusterId,
-    clusterDomain: settings.domain,
-    mesh: () => graph.read(mesh, 'mesh'),
-    revision: settings.revision,
-    env: process.env,
-  });
 }
 
 function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {

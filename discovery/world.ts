@@ -1,5 +1,4 @@
 // Puts the graph together: all collections in an order in which each reads only earlier ones, and how objects enter.
-import type { KindName } from '../config/kinds/kinds.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
 import { Graph, type Input } from './graph/graph.ts';
 import { autoPassthroughCollections } from './model/auto-passthrough.ts';
@@ -33,9 +32,4 @@ export function writeObjects(graph: Graph, changes: readonly ObjectChange[]): nu
     if (graph.write(objects[kind] as unknown as Input<string, unknown>, key, object)) count++;
   }
   return count;
-}
-
-/** Whether a kind has an input in the graph. */
-export function isTranslated(kind: string): kind is KindName {
-  return Object.hasOwn(objects, kind);
 }

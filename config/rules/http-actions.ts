@@ -1,5 +1,7 @@
 // Rules of what HTTP routes do with a request: redirect, answer, rewrite, retry, fault, CORS, mirror.
+
 import { parseDuration } from '../duration.ts';
+import { grpcStatuses } from '../grpc-status.ts';
 import type { Percent, StringMatch } from '../kinds/common.ts';
 import type {
   CorsPolicy,
@@ -139,33 +141,13 @@ export function checkFault(fault: FaultInjection | undefined, path: string): Fin
   ];
 }
 
-const grpcStatuses: ReadonlySet<string> = new Set([
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-]);
-
 function checkAbort(abort: NonNullable<FaultInjection['abort']>, path: string): Findings {
   const { httpStatus, grpcStatus, http2Error } = abort;
   const error =
     http2Error !== undefined
       ? invalid(`${path}.http2Error`, 'HTTP/2 abort fault injection not supported yet')
       : grpcStatus !== undefined
-        ? grpcStatuses.has(grpcStatus)
+        ? grpcStatuses.includes(grpcStatus)
           ? fine
           : invalid(`${path}.grpcStatus`, `gRPC status "${grpcStatus}" is not supported`)
         : httpStatus !== undefined

@@ -1,6 +1,8 @@
 // Faults injected on a route: delays and aborts for Envoy's fault filter.
+
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
+import { grpcStatuses } from '../../../../config/grpc-status.ts';
 import type { Percent } from '../../../../config/kinds/common.ts';
 import type { FaultInjection } from '../../../../config/kinds/virtual-service.ts';
 import { HTTPFaultSchema } from '../../../../protos/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
@@ -55,27 +57,6 @@ function shareOf(percentage: Percent | undefined, whole?: number) {
   if (percentage !== undefined) return fractionOf(percentage);
   return { numerator: whole ?? 100, denominator: FractionalPercent_DenominatorType.HUNDRED };
 }
-
-/** gRPC's status names in the order of their numbers (grpc/status). */
-const grpcStatuses = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-];
 
 function grpcStatusOf(text: string | undefined): number | undefined {
   if (text === undefined || text === '') return undefined;
