@@ -12,7 +12,7 @@ import { systemEnvironment } from './environment.ts';
 import { hasPluggedCa, pluggedSource, readPlugged } from './plugged.ts';
 import { isRefused } from './refusal.ts';
 import { createRoot, defaultRootLifetime } from './root.ts';
-import { beginRotation, rotationDriver, steerRotation } from './rotation-driver.ts';
+import { alone, beginRotation, type ReplicaAgreement, rotationDriver, steerRotation } from './rotation-driver.ts';
 import { readOrCreate, selfSignedSource } from './self-signed.ts';
 
 const day = 24 * 3600 * 1000;
@@ -191,7 +191,7 @@ describe('rotation', () => {
     let laggards: readonly string[] = ['web-1'];
     const restart = async () => {
       const authority = await open(source());
-      const driverOptions = { minimumStep: 0, isLeader: () => true };
+      const driverOptions = { minimumStep: 0, monotonic: () => performance.now(), replicas: alone };
       return { authority, driver: rotationDriver(authority, store, () => laggards, driverOptions, systemEnvironment) };
     };
     let { authority, driver } = await restart();
@@ -253,7 +253,7 @@ describe('rotation', () => {
       authority,
       store,
       () => [],
-      { minimumStep: 0, isLeader: () => true },
+      { minimumStep: 0, monotonic: () => performance.now(), replicas: alone },
       systemEnvironment,
     );
     await beginRotation(store, options, systemEnvironment);
@@ -264,20 +264,38 @@ describe('rotation', () => {
     expect(authority.state.bundle.pem).toContain(extra.certificatePem);
   });
 
-  test('waits its minimum time and for the leader', async () => {
+  test('waits its minimum time and for the other replicas', async () => {
     let now = Date.now();
+    let monotonic = 0;
     const env = { ...systemEnvironment, now: () => now };
     const store = memoryStore();
     const authority = await open(selfSignedSource(store, options, env), env);
-    let leader = false;
-    const driver = rotationDriver(authority, store, () => [], { minimumStep: 1000, isLeader: () => leader }, env);
+    let isAgreed = false;
+    const replicas: ReplicaAgreement = {
+      agree: async (_place, judge) => {
+        const { ready } = await judge();
+        return { mayStep: () => ready && isAgreed, waiting: [] };
+      },
+    };
+    const driver = rotationDriver(
+      authority,
+      store,
+      () => [],
+      { minimumStep: 1000, monotonic: () => monotonic, replicas },
+      env,
+    );
     await beginRotation(store, options, env);
-    now += 2000;
+    // Clocks of other machines, and this one's jumps, make no step shorter.
+    now += 3_600_000;
+    isAgreed = true;
     expect(await driver.tick()).toBe('trust-both');
-    leader = true;
+    isAgreed = false;
+    monotonic += 1000;
+    expect(await driver.tick()).toBe('trust-both');
+    isAgreed = true;
     expect(await driver.tick()).toBe('sign-new');
     expect(await driver.tick()).toBe('sign-new');
-    now += 1000;
+    monotonic += 1000;
     expect(await driver.tick()).toBe('steady');
   });
 });

@@ -1,6 +1,7 @@
 // Agents are ready for a step when their latest certificate came with the new bundle, and then of the new signer.
 import { expect, test } from 'vitest';
 import { makeLedger } from './ledger.ts';
+import type { Readiness } from './rotation-driver.ts';
 import { laggingAgents } from './rotation-readiness.ts';
 
 const identity = { trustDomain: 'cluster.local', namespace: 'a', serviceAccount: 'web' };
@@ -27,10 +28,10 @@ test('by pod where the token names one, by address otherwise', () => {
     { name: 'three', identity, peer: '10.0.0.3:5000' },
     { name: 'unknown', identity, peer: '10.0.0.4:5000' },
   ];
-  expect(laggingAgents(agents, ledger, { bundleVersion: 'both' })).toEqual(['three', 'unknown']);
-  expect(laggingAgents(agents, ledger, { bundleVersion: 'both', signerId: 'new' })).toEqual([
-    'one',
-    'three',
-    'unknown',
-  ]);
+  const lagging = (readiness: Readiness, after = 0): readonly string[] =>
+    laggingAgents(agents, (id, holder) => ledger.latest(id, holder, after), readiness).map(({ name }) => name);
+  expect(lagging({ bundleVersion: 'both' })).toEqual(['three', 'unknown']);
+  expect(lagging({ bundleVersion: 'both', signerId: 'new' })).toEqual(['one', 'three', 'unknown']);
+  // What was issued before all replicas had reached the step does not count.
+  expect(lagging({ bundleVersion: 'both' }, 1)).toEqual(['one', 'three', 'unknown']);
 });

@@ -8,7 +8,7 @@ import { Authority } from './authority.ts';
 import type { CaStore } from './ca-record.ts';
 import { systemEnvironment as env } from './environment.ts';
 import { isRefused } from './refusal.ts';
-import { beginRotation, rotationDriver } from './rotation-driver.ts';
+import { alone, beginRotation, rotationDriver } from './rotation-driver.ts';
 import { selfSignedSource } from './self-signed.ts';
 import { serverNames } from './server-certificate.ts';
 import { defaultWorkloadSecretOptions, type WorkloadSecret, WorkloadSecrets } from './workload-secret.ts';
@@ -85,7 +85,7 @@ describe('workload secrets', () => {
       lease.acknowledge('ROOTCA', secret);
       lease.acknowledge('default', secret);
     }
-    const options = { minimumStep: 0, isLeader: () => true };
+    const options = { minimumStep: 0, monotonic: () => performance.now(), replicas: alone };
     const driver = rotationDriver(authority, store, (readiness) => secrets.laggards(readiness), options, env);
     await beginRotation(store, rootOptions, env);
     expect(await driver.tick()).toBe('trust-both');

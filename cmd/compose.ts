@@ -24,11 +24,11 @@ import { openIdentity, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
-import { driveRotation } from './rotation.ts';
+import { driveRotation, type ReplicaGroup } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
-/** Milliseconds between two looks at a rotation of the root: at a file, or at a Secret. */
-const rotationInterval = { file: 2_000, secret: 60_000 } as const;
+/** Milliseconds between two looks at a rotation of the root in file mode. */
+const rotationInterval = 2_000;
 
 /** Milliseconds between two looks at the clock for certificates of Secrets. */
 const clockInterval = 60_000;
@@ -44,6 +44,8 @@ export interface ComposeOptions {
   readonly caStore?: CaStore;
   readonly authenticators?: readonly Authenticator[];
   readonly pods?: PodDirectory;
+  /** The replicas of which this is one. */
+  readonly group?: Omit<ReplicaGroup, 'hasPod'>;
 }
 
 /** A control plane, put together but not yet listening. Feed it through `store`. */
@@ -57,6 +59,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly debug: Debug;
   /** Opens the gRPC ports; resolves with those that are open. */
   readonly listen: () => Promise<{ readonly plain?: Listening; readonly secure?: Listening }>;
+  /** Resolves once the other replicas know of this one, so that a rotation of the root waits for its proxies. */
+  readonly joined: Promise<void>;
   /** Whether proxies may be served, and why not. */
   readonly readiness: () => { readonly ready: boolean; readonly reason: string };
 }
@@ -113,17 +117,26 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     describeInputs: (inputs) => describeInputs(store, inputs),
     server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
   });
+  // A replica that cannot reach the API server, and serves on, is silent; only its Pod tells.
+  const hasPod = (name: string): boolean => {
+    const pod = store.get('Pod', `${settings.systemNamespace}/${name}`);
+    return !store.synced || (pod !== undefined && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''));
+  };
   const rotation = driveRotation({
     ...{ authority: identity.authority, store: identity.store, secrets: identity.secrets, ledger: identity.ledger },
     streams: () => xds.publisher.streams,
     ...(settings.configDir === undefined ? {} : { caDir: join(settings.stateDir, 'ca') }),
-    interval: settings.configDir === undefined ? rotationInterval.secret : rotationInterval.file,
-    minimumStep: rotationInterval.file,
-    // A replica knows its own proxies only: in a cluster the steps wait until replicas tell each other who is ready.
-    isLeader: () => settings.configDir !== undefined,
+    interval: rotationInterval,
+    minimumStep: settings.rotationStepMs,
+    ...(options.group === undefined ? {} : { group: { ...options.group, hasPod } }),
     log: (level, message, fields) => log[level](fields, message),
     env: systemEnvironment,
   });
+  metrics.gauge(
+    'meltemi_root_rotation_laggards',
+    'Proxies here that a rotation of the root waits for.',
+    rotation.laggards,
+  );
   const telling = setInterval(tellTime, clockInterval, xds);
   telling.unref();
   const publish = (changes: readonly ObjectChange[]): void => {
@@ -152,6 +165,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     identity,
     metrics,
     debug,
+    joined: rotation.joined,
     readiness,
     listen: () => listenAll(settings, xds, identity),
     async [Symbol.asyncDispose]() {

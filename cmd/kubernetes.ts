@@ -7,12 +7,13 @@ import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config
 import { validate } from '../config/validate.ts';
 import { selectorMatches } from '../discovery/model/discovered.ts';
 import { mesh } from '../discovery/model/objects.ts';
-import { type ControlPlane, compose } from './compose.ts';
+import { type ComposeOptions, type ControlPlane, compose } from './compose.ts';
 import { openHttp } from './http.ts';
-import { standForElection } from './kube/election.ts';
+import { type ElectionOptions, standForElection } from './kube/election.ts';
 import { reportFindings } from './kube/findings-log.ts';
-import { rootsLease } from './kube/names.ts';
-import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
+import { replicaName, replicasLease, rootsLease, rotationLease } from './kube/names.ts';
+import { replicaBoard } from './kube/replica-board.ts';
+import { RootCertificates } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
@@ -21,9 +22,6 @@ import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
-
-/** Milliseconds for which a leader that is not heard of stays one. */
-const leaseMs = 30_000;
 
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
 export async function serveKubernetes(settings: Settings, log: Logger): Promise<void> {
@@ -38,9 +36,22 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
       : await kubeconfigAccess(settings.kubeconfig);
   using api = openKubeApi(access);
   log.info({ server: api.origin, ...settings }, 'starting');
-  const opened = await untilAnswered(stopping.signal, log, async () => openPlane(api, settings, log));
+  const holder = replicaName(process.env['POD_NAME'], hostname(), randomUUID());
+  const stand = (lease: string, changed: (leading: boolean) => void) =>
+    standIn(lease, { holder, changed, api, settings, log });
+  let leadsRotation = false;
+  const group = {
+    name: holder,
+    board: replicaBoard(api, settings.systemNamespace),
+    leads: () => leadsRotation,
+    leaseMs: settings.leaseMs,
+  };
+  const opened = await untilAnswered(stopping.signal, log, async () => openPlane(api, settings, log, group));
   if (opened === undefined) return;
   await using plane = opened;
+  await using _rotation = stand(rotationLease, (leading) => {
+    leadsRotation = leading;
+  });
   let waitsFor = 'its ports';
   const readiness = () => {
     const state = plane.readiness();
@@ -57,7 +68,11 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (!(await untilSynced(plane, stopping.signal))) return;
   await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
-  await using _roots = keepRoots(plane, api, log);
+  await using _roots = keepRoots(plane, api, log, stand);
+  // Before it has proxies: a rotation of the root shall wait for them.
+  waitsFor = `its place on the Lease ${replicasLease}`;
+  if (!(await untilJoined(plane, stopping.signal))) return;
+  waitsFor = 'its ports';
   await plane.listen();
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');
@@ -77,16 +92,20 @@ async function untilAnswered<T>(signal: AbortSignal, log: Logger, open: () => Pr
   return undefined;
 }
 
-async function openPlane(api: KubeApi, settings: Settings, log: Logger): Promise<ControlPlane> {
+async function openPlane(
+  api: KubeApi,
+  settings: Settings,
+  log: Logger,
+  group: NonNullable<ComposeOptions['group']>,
+): Promise<ControlPlane> {
   let trustDomain = (): string => 'cluster.local';
   const identity = await kubernetesIdentity(api, settings, () => trustDomain(), Date.now);
   const { caStore, authenticators, pods } = identity;
-  const plane = await compose({ settings, log, version: version(), caStore, authenticators, pods });
+  const plane = await compose({ settings, log, version: version(), caStore, authenticators, pods, group });
   trustDomain = () => plane.graph.read(mesh, 'mesh').trustDomain ?? 'cluster.local';
   identity.follow(plane.store);
   return plane;
 }
-
 /** Resolves with true once everything was read and the first configuration is there, with false when stopped before. */
 async function untilSynced(plane: ControlPlane, signal: AbortSignal): Promise<boolean> {
   await new Promise<void>((resolve) => {
@@ -100,6 +119,47 @@ async function untilSynced(plane: ControlPlane, signal: AbortSignal): Promise<bo
   if (signal.aborted) return false;
   await plane.xds.publisher.idle();
   return true;
+}
+
+/** Resolves with true once the other replicas know of this one, with false when stopped before. */
+async function untilJoined(plane: ControlPlane, signal: AbortSignal): Promise<boolean> {
+  await new Promise<void>((resolve) => {
+    void plane.joined.then(resolve);
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    if (signal.aborted) resolve();
+  });
+  return !signal.aborted;
+}
+
+type Stand = (lease: string, changed: (leading: boolean) => void) => AsyncDisposable;
+
+/** Stands for election until disposed. */
+function standIn(
+  lease: string,
+  by: Pick<ElectionOptions, 'holder' | 'changed' | 'api'> & { readonly settings: Settings; readonly log: Logger },
+): AsyncDisposable {
+  const { settings, log, changed } = by;
+  const stop = new AbortController();
+  const election = standForElection(
+    {
+      ...{ api: by.api, holder: by.holder, name: lease, sleep: rest, now: Date.now },
+      namespace: settings.systemNamespace,
+      durationMs: settings.leaseMs,
+      monotonic: () => performance.now(),
+      changed: (leading) => {
+        log.info({ leading }, `leader election ${lease}`);
+        changed(leading);
+      },
+      log: (message) => log.warn(message),
+    },
+    stop.signal,
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await election;
+    },
+  };
 }
 
 function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
@@ -118,7 +178,7 @@ function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): Async
 }
 
 /** The roots in every namespace, changed by the leader of the replicas only. */
-function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
+function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger, stand: Stand): AsyncDisposable {
   const { settings, store, identity, graph, xds } = plane;
   const warn = (message: string): void => log.warn(message);
   const roots = new RootCertificates({
@@ -134,25 +194,7 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
     sleep: rest,
     log: warn,
   });
-  const stop = new AbortController();
-  const election = standForElection(
-    {
-      api,
-      namespace: settings.systemNamespace,
-      name: rootsLease(settings.revision),
-      holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
-      durationMs: leaseMs,
-      sleep: rest,
-      monotonic: () => performance.now(),
-      now: Date.now,
-      changed: (leading) => {
-        log.info({ leading }, `leader election for ${rootConfigMap}`);
-        roots.lead(leading);
-      },
-      log: warn,
-    },
-    stop.signal,
-  );
+  const candidacy = stand(rootsLease(settings.revision), (leading) => roots.lead(leading));
   const unfollow = [
     identity.authority.subscribe(() => roots.lookAtAll()),
     // Other discoverySelectors may be in force once this is published.
@@ -166,9 +208,8 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
   return {
     async [Symbol.asyncDispose]() {
       for (const one of unfollow) one();
-      stop.abort();
       await roots[Symbol.asyncDispose]();
-      await election;
+      await candidacy[Symbol.asyncDispose]();
     },
   };
 }

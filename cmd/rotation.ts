@@ -1,4 +1,5 @@
 // Drives a rotation of the root on a running server, asking who is connected, and tells `meltemi root` how it stands.
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Authority } from '../certs/authority.ts';
 import { writePublicFile } from '../certs/ca-directory.ts';
@@ -7,7 +8,16 @@ import type { CertsEnvironment } from '../certs/environment.ts';
 import type { Identity } from '../certs/identity.ts';
 import type { Ledger } from '../certs/ledger.ts';
 import { isRefused } from '../certs/refusal.ts';
-import { type FindLaggards, keepRotating, rotationDriver, rotationStatusFile } from '../certs/rotation-driver.ts';
+import { Replicas, type ReplicasOptions, reportInterval } from '../certs/replicas.ts';
+import type { RotationStep } from '../certs/rotation.ts';
+import {
+  alone,
+  type FindLaggards,
+  keepRotating,
+  type Rotating,
+  rotationDriver,
+  rotationStatusFile,
+} from '../certs/rotation-driver.ts';
 import { laggingAgents } from '../certs/rotation-readiness.ts';
 import type { WorkloadSecrets } from '../certs/workload-secret.ts';
 
@@ -18,6 +28,9 @@ export interface RotatingStream {
   readonly proxy: { readonly nodeId: string; readonly capabilities: { readonly agentSds: boolean } } | undefined;
 }
 
+/** The group that this process is one of: in a cluster, all that share a CA. */
+export type ReplicaGroup = Pick<ReplicasOptions, 'board' | 'name' | 'leads' | 'hasPod' | 'leaseMs'>;
+
 export interface RotationParts {
   readonly authority: Authority;
   readonly store: CaStore;
@@ -26,35 +39,54 @@ export interface RotationParts {
   readonly streams: () => Iterable<RotatingStream>;
   /** Where `meltemi root` looks; absent in a cluster. */
   readonly caDir?: string;
-  /** Milliseconds between two looks, and the least that a step lasts. */
+  /** Milliseconds between two looks where there is no group, whose pace is its lease's. */
   readonly interval: number;
+  /** Milliseconds that a step lasts at least. */
   readonly minimumStep: number;
-  readonly isLeader: () => boolean;
+  /** Absent where this process is the only one. */
+  readonly group?: ReplicaGroup;
   readonly log: (level: 'info' | 'warn', message: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly env: CertsEnvironment;
 }
 
+/** A rotation that is looked after. */
+export interface DrivenRotation extends Rotating {
+  /** How many of our proxies keep it from its next step, as seen last. */
+  readonly laggards: () => number;
+}
+
 /** Begins to look for a rotation and to drive it. A plugged-in CA is its operator's to rotate. */
-export function driveRotation(parts: RotationParts): Disposable {
-  const { authority, store, env, minimumStep, isLeader } = parts;
+export function driveRotation(parts: RotationParts): DrivenRotation {
+  const { authority, store, env, minimumStep, group, ledger } = parts;
   if (authority.kind === 'plugged') {
-    return { [Symbol.dispose]: () => undefined };
+    return { joined: Promise.resolve(), laggards: () => 0, [Symbol.dispose]: () => undefined };
   }
+  const monotonic = (): number => performance.now();
+  const replicas =
+    group === undefined ? undefined : new Replicas({ ...group, ledger, monotonic, now: env.now, unique: randomUUID });
   const findLaggards: FindLaggards = (readiness) => {
-    const agents = laggingAgents(agentsOf(parts.streams()), parts.ledger, readiness);
-    return [...new Set([...parts.secrets.laggards(readiness), ...agents])].sort();
+    const latest = (identity: string, holder?: string) => (replicas ?? ledger).latest(identity, holder);
+    const agents = laggingAgents(agentsOf(parts.streams()), latest, readiness);
+    const names = (replicas?.seek(agents) ?? agents).map(({ name }) => name);
+    return [...new Set([...parts.secrets.laggards(readiness), ...names])].sort();
   };
-  const driver = rotationDriver(authority, store, findLaggards, { minimumStep, isLeader }, env);
+  const options = { minimumStep, monotonic, replicas: replicas ?? alone };
+  const driver = rotationDriver(authority, store, findLaggards, options, env);
+  const interval = (step: RotationStep): number =>
+    group === undefined ? parts.interval : reportInterval(group.leaseMs, step !== 'steady');
   let told = '';
-  return keepRotating(driver, parts.interval, (outcome) => {
+  let lagging = 0;
+  const rotating = keepRotating(driver, interval, (outcome) => {
     if (isRefused(outcome)) {
-      parts.log('warn', 'root rotation', { reason: outcome.reason });
+      if (told !== outcome.reason) parts.log('warn', 'root rotation', { reason: outcome.reason });
+      told = outcome.reason;
       return;
     }
-    const { step, held, laggards } = outcome;
-    const news = `${step} ${held} ${laggards.length}`;
+    const { step, held, laggards, waiting } = outcome;
+    lagging = laggards.length;
+    const news = `${step} ${held} ${lagging} ${waiting.join()}`;
     if (news !== told && (told !== '' || step !== 'steady')) {
-      parts.log('info', 'root rotation', { step, held, waitingFor: laggards.length, first: laggards.slice(0, 5) });
+      parts.log('info', 'root rotation', { step, held, waitingFor: lagging, first: laggards.slice(0, 5), waiting });
     }
     told = news;
     if (parts.caDir !== undefined) {
@@ -63,6 +95,7 @@ export function driveRotation(parts: RotationParts): Disposable {
       );
     }
   });
+  return { joined: rotating.joined, laggards: () => lagging, [Symbol.dispose]: () => rotating[Symbol.dispose]() };
 }
 
 function* agentsOf(streams: Iterable<RotatingStream>) {

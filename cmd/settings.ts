@@ -33,6 +33,10 @@ export interface Settings {
   readonly maxWorkloadCertTtlMs: number;
   /** Lifetime of the certificates that agentless Envoys get. */
   readonly agentlessCertTtlMs: number;
+  /** How long a step of a rotation of the root lasts at least. */
+  readonly rotationStepMs: number;
+  /** How long a replica that is not heard of is taken to be there. */
+  readonly leaseMs: number;
   readonly xdsAuth: boolean;
   readonly xdsIdentityCheck: boolean;
   readonly debugEndpoints: boolean;
@@ -152,6 +156,9 @@ export function readSettings(
       'AGENTLESS_CERT_TTL',
       env['AGENTLESS_CERT_TTL'] ?? env['DEFAULT_WORKLOAD_CERT_TTL'] ?? '24h',
     ),
+    // In a cluster, ConfigMaps have to reach pods, and proxies of a replica that went have to come back to another.
+    rotationStepMs: time('ROOT_ROTATION_STEP', env['ROOT_ROTATION_STEP'] ?? (configDir === undefined ? '5m' : '2s')),
+    leaseMs: time('LEASE_DURATION', env['LEASE_DURATION'] ?? '30s'),
     xdsAuth: env['XDS_AUTH'] !== 'false',
     xdsIdentityCheck: env['PILOT_ENABLE_XDS_IDENTITY_CHECK'] !== 'false',
     debugEndpoints: env['ENABLE_DEBUG_ON_HTTP'] !== 'false',

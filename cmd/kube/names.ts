@@ -5,3 +5,17 @@ export function rootsLease(revision: string): string {
   const name = 'istio-namespace-controller-election';
   return revision === '' || revision === 'default' ? name : `${name}-${revision}`;
 }
+
+/**
+ * The Lease of whoever takes the steps of a rotation of the root, and the one on which all replicas report. They are the same
+ * for every revision, as the CA is.
+ */
+export const rotationLease = 'istiod-root-rotation';
+export const replicasLease = 'istiod-replicas';
+
+/** What a replica is called among the others, fit for the name of an annotation: its Pod's name, else one of its own. */
+export function replicaName(podName: string | undefined, host: string, unique: string): string {
+  const isFit = (name: string): boolean => /^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(name);
+  const own = `${host.slice(0, 26)}-${unique}`;
+  return [podName ?? '', own].find(isFit) ?? `replica-${unique}`;
+}

@@ -1,7 +1,7 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { rootsLease } from './names.ts';
+import { replicasLease, rootsLease, rotationLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -83,7 +83,7 @@ function clusterRules(): readonly PolicyRule[] {
   ];
 }
 
-/** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
+/** In its own namespace: the CA's Secret, the Leases, and the Gateway by which the validation webhook is tried (dry run). */
 function ownRules(revision: string): readonly PolicyRule[] {
   return [
     { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
@@ -92,8 +92,14 @@ function ownRules(revision: string): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision)],
+      resourceNames: [rootsLease(revision), rotationLease],
       verbs: ['get', 'update'],
+    },
+    {
+      apiGroups: ['coordination.k8s.io'],
+      resources: ['leases'],
+      resourceNames: [replicasLease],
+      verbs: ['get', 'patch'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },
   ];

@@ -10,7 +10,7 @@ import { Authority } from '../../certs/authority.ts';
 import { bundlesOverlap } from '../../certs/bundle.ts';
 import { caDirectory } from '../../certs/ca-directory.ts';
 import { systemEnvironment } from '../../certs/environment.ts';
-import { rotationDriver } from '../../certs/rotation-driver.ts';
+import { alone, rotationDriver } from '../../certs/rotation-driver.ts';
 import { selfSignedSource } from '../../certs/self-signed.ts';
 import { accepted, rootOptions } from '../support/certificate-server.ts';
 
@@ -45,7 +45,7 @@ test('kill -9 in every step', async () => {
     authority,
     store,
     () => [],
-    { minimumStep: 0, isLeader: () => true },
+    { minimumStep: 0, monotonic: () => performance.now(), replicas: alone },
     systemEnvironment,
   );
   let trusted = authority.state.bundle;

@@ -74,7 +74,6 @@ export async function startIdentityMesh(certificateLife: string): Promise<Identi
   const rotation = driveRotation({
     ...{ authority, store, secrets, ledger, caDir, interval: 50, minimumStep: 200 },
     streams: () => xds.publisher.streams,
-    isLeader: () => true,
     log: (level, message, fields) => log.push(`${level} ${message} ${JSON.stringify(fields)}`),
     env: systemEnvironment,
   });
