@@ -1,20 +1,17 @@
 // `meltemi root`: shows the root of trust and drives its rotation; the server takes the steps when all proxies are ready.
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { fingerprintOf } from '../certs/bundle.ts';
-import { caDirectory } from '../certs/ca-directory.ts';
-import { readRecord } from '../certs/ca-record.ts';
+import { type CaStore, readRecord } from '../certs/ca-record.ts';
 import type { Certificate } from '../certs/certificate.ts';
 import { systemEnvironment } from '../certs/environment.ts';
 import { isRefused, type Refusal } from '../certs/refusal.ts';
 import { type Rotation, rotationOf } from '../certs/rotation.ts';
-import { beginRotation, type RotationStatus, rotationStatusFile, steerRotation } from '../certs/rotation-driver.ts';
-import { caDirectoryOption, rootOptionsOf } from './ca-options.ts';
+import { beginRotation, steerRotation } from '../certs/rotation-driver.ts';
+import { caDirectoryOption, defaultCaDirectory, rootOptionsOf } from './ca-options.ts';
 import { formatTable } from './print.ts';
+import { openRootPlace, type RootChoice, type RootPlace, type ServerProgress } from './root-place.ts';
 
-interface Options {
-  readonly caDir: string;
+interface Options extends RootChoice {
   readonly output?: string;
 }
 
@@ -27,40 +24,46 @@ const meanings: Readonly<Record<Rotation['step'], string>> = {
 /** `meltemi root [show|rotate|hold|resume|cancel]`. Exit code 1 when the order is refused. */
 export function rootCommand(): Command {
   const command = new Command('root').description('Show and rotate the root of trust');
-  const subcommand = (name: string, description: string, action: (options: Options) => Promise<void>) =>
-    command.addCommand(new Command(name).description(description).addOption(caDirectoryOption()).action(action));
+  const subcommand = (
+    name: string,
+    description: string,
+    action: (place: RootPlace, options: Options) => Promise<void>,
+  ): Command =>
+    new Command(name)
+      .description(description)
+      // Its default would name a folder even where a cluster is meant.
+      .addOption(caDirectoryOption().default(undefined, defaultCaDirectory))
+      .option('-n, --namespace <namespace>', "the control plane's namespace, in a cluster")
+      .option('--kubeconfig <path>', 'kubeconfig of the cluster')
+      .option('--context <name>', 'context of the kubeconfig')
+      .action(async (options: Options) => {
+        using place = await openRootPlace(options, process.env);
+        await action(place, options);
+      });
+  const shown = subcommand('show', 'Show roots, signer and rotation', show);
+  command.addCommand(shown.option('-o, --output <format>', 'text or json', 'text'), { isDefault: true });
   command.addCommand(
-    new Command('show')
-      .description('Show roots, signer and rotation')
-      .option('-o, --output <format>', 'text or json', 'text')
-      .addOption(caDirectoryOption())
-      .action(show),
-    { isDefault: true },
+    subcommand('rotate', 'Begin a rotation to a new root; the servers take its steps', async ({ store }) =>
+      report(await beginRotation(store, rootOptionsOf(await organisationOf(store)), systemEnvironment)),
+    ),
   );
-  subcommand('rotate', 'Begin a rotation to a new root; the server takes its steps', async ({ caDir }) =>
-    report(await beginRotation(caDirectory(caDir), rootOptionsOf(await organisationOf(caDir)), systemEnvironment)),
-  );
-  subcommand('hold', 'Stop the rotation where it is', async ({ caDir }) =>
-    report(await steerRotation(caDirectory(caDir), 'hold')),
-  );
-  subcommand('resume', 'Let the rotation go on', async ({ caDir }) =>
-    report(await steerRotation(caDirectory(caDir), 'resume')),
-  );
-  subcommand('cancel', 'Give up a rotation before the new root signs', async ({ caDir }) =>
-    report(await steerRotation(caDirectory(caDir), 'cancel')),
-  );
+  const steer = (order: 'hold' | 'resume' | 'cancel', description: string): Command =>
+    subcommand(order, description, async ({ store }) => report(await steerRotation(store, order)));
+  command.addCommand(steer('hold', 'Stop the rotation where it is'));
+  command.addCommand(steer('resume', 'Let the rotation go on'));
+  command.addCommand(steer('cancel', 'Give up a rotation before the new root signs'));
   return command;
 }
 
-async function show({ caDir, output }: Options): Promise<void> {
-  const stored = await caDirectory(caDir).read();
+async function show({ name, store, progress }: RootPlace, { output }: Options): Promise<void> {
+  const stored = await store.read();
   if (stored === undefined) {
-    throw new Error(`there is no authority in ${caDir} yet`);
+    throw new Error(`there is no authority in ${name} yet`);
   }
   const record = orFail(stored).record;
   const { signer, bundle } = orFail(readRecord(record, Date.now()));
   const rotation = orFail(rotationOf(record));
-  const laggards = rotation.step === 'steady' ? [] : await laggardsOf(caDir, rotation);
+  const servers = rotation.step === 'steady' ? [] : await progress(rotation);
   const roots = bundle.roots.map((root) => ({
     subject: root.x509.subject.replaceAll('\n', ', '),
     fingerprint: fingerprintOf(root),
@@ -68,7 +71,7 @@ async function show({ caDir, output }: Options): Promise<void> {
     signs: root.publicKeyInfo.equals(signer.certificate.publicKeyInfo),
   }));
   if (output === 'json') {
-    process.stdout.write(`${JSON.stringify({ rotation, laggards, roots }, undefined, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ rotation, servers, roots }, undefined, 2)}\n`);
     return;
   }
   const rows = roots.map((root) => [
@@ -78,35 +81,33 @@ async function show({ caDir, output }: Options): Promise<void> {
     root.subject,
   ]);
   process.stdout.write(`${formatTable(['ROLE', 'VALID UNTIL', 'SHA-256', 'SUBJECT'], rows).trimEnd()}\n\n`);
-  process.stdout.write(`${describe(rotation, laggards)}\n`);
+  process.stdout.write(`${describe(rotation, servers)}\n`);
 }
 
 /** The rotation in words. */
-function describe(rotation: Rotation, laggards: readonly string[] | undefined): string {
+function describe(rotation: Rotation, servers: readonly ServerProgress[]): string {
   const step = `Rotation: ${rotation.step} (${meanings[rotation.step]})`;
   if (rotation.step === 'steady') {
     return step;
   }
-  const since = ` since ${new Date(rotation.since).toISOString()}`;
-  const waiting =
-    laggards === undefined
-      ? 'No server has taken up this step.'
-      : laggards.length === 0
-        ? 'Every connected proxy is ready.'
-        : `Waiting for ${laggards.length} proxies: ${laggards.slice(0, 20).join(', ')}${laggards.length > 20 ? ', …' : ''}`;
-  return `${step}${since}\n${rotation.held ? 'On hold. ' : ''}${waiting}`;
+  const since = ` since ${new Date(rotation.since).toISOString()}${rotation.held ? '\nOn hold.' : ''}`;
+  const lines = servers.length === 0 ? ['No server has taken up this step.'] : servers.map(describeServer);
+  return [`${step}${since}`, ...lines].join('\n');
 }
 
-/** What the server last wrote about this step; undefined where it has not yet. */
-async function laggardsOf(caDir: string, rotation: Rotation): Promise<readonly string[] | undefined> {
-  const text = await readFile(join(caDir, rotationStatusFile), 'utf8').catch(() => '{}');
-  const status = JSON.parse(text) as Partial<RotationStatus>;
-  return status.step === rotation.step && status.since === rotation.since ? status.laggards : undefined;
+function describeServer({ replica, at, isAtStep, lagging, first }: ServerProgress): string {
+  const names = first.slice(0, 20).join(', ');
+  const words = !isAtStep
+    ? 'has not taken up this step'
+    : lagging === 0
+      ? 'every connected proxy is ready'
+      : `waits for ${lagging} proxies: ${names}${lagging > Math.min(first.length, 20) ? ', …' : ''}`;
+  return `${replica === '' ? 'the server' : `replica ${replica}`}: ${words}${at === undefined ? '' : ` (said at ${at})`}`;
 }
 
 /** The organisation of the present root, for the next one. */
-async function organisationOf(caDir: string): Promise<string> {
-  const stored = await caDirectory(caDir).read();
+async function organisationOf(store: CaStore): Promise<string> {
+  const stored = await store.read();
   const content = stored === undefined || isRefused(stored) ? undefined : readRecord(stored.record, Date.now());
   return content === undefined || isRefused(content) ? 'cluster.local' : organisationIn(content.signer.certificate);
 }
@@ -116,7 +117,7 @@ function organisationIn(certificate: Certificate): string {
 }
 
 function report(rotation: Rotation | Refusal): void {
-  process.stdout.write(`${describe(orFail(rotation), undefined)}\n`);
+  process.stdout.write(`${describe(orFail(rotation), [])}\n`);
 }
 
 function orFail<T>(value: T | Refusal): T {
