@@ -22,7 +22,8 @@ export class Cell {
   /** Revision up to which the value is known to be right. */
   verifiedAt = 0;
   deps: Cell[] = [];
-  readonly readers = new Set<Cell>();
+  /** Who read it: most cells have one reader or none, and a Set of their own would weigh more than the rest of them. */
+  #readers: Set<Cell> | Cell | undefined = undefined;
   /** The graph has forgotten it. */
   dropped = false;
   /** The items that a collection's member gave: the way on for explanations. */
@@ -36,5 +37,33 @@ export class Cell {
     this.node = node;
     this.key = key;
     this.id = id;
+  }
+
+  /** Whether anybody read it. */
+  get isRead(): boolean {
+    return this.#readers !== undefined;
+  }
+
+  /** Calls back with each reader. */
+  forEachReader(visit: (reader: Cell) => void): void {
+    const readers = this.#readers;
+    if (readers === undefined) return;
+    if (readers instanceof Cell) visit(readers);
+    else for (const reader of readers) visit(reader);
+  }
+
+  addReader(reader: Cell): void {
+    const readers = this.#readers;
+    if (readers === undefined) this.#readers = reader;
+    else if (!(readers instanceof Cell)) readers.add(reader);
+    else if (readers !== reader) this.#readers = new Set([readers, reader]);
+  }
+
+  removeReader(reader: Cell): void {
+    const readers = this.#readers;
+    if (readers === reader) this.#readers = undefined;
+    else if (readers !== undefined && !(readers instanceof Cell) && readers.delete(reader) && readers.size === 0) {
+      this.#readers = undefined;
+    }
   }
 }

@@ -176,7 +176,7 @@ export class Graph {
       if (seen.has(cell)) return;
       seen.add(cell);
       if (cell.node.node === 'query' && (cell.node as Query<never, unknown>).output) found.push(cell);
-      for (const reader of cell.readers) walk(reader);
+      cell.forEachReader(walk);
       for (const item of cell.makes) walk(item);
     };
     const start = this.#cells.get(node)?.get(node.idOf(key));
@@ -294,17 +294,18 @@ export class Graph {
     const most = Math.min(now.length, old.length) - start;
     while (tail < most && now[now.length - 1 - tail] === old[old.length - 1 - tail]) tail++;
     const added = now.slice(start, now.length - tail);
-    for (const dep of added) dep.readers.add(cell);
+    for (const dep of added) dep.addReader(cell);
     if (old.length - start - tail > 0) {
       const kept = new Set(now);
-      for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) dep.readers.delete(cell);
+      for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) dep.removeReader(cell);
     }
-    cell.deps = now;
+    // A list that grew has room for more; a copy has not.
+    cell.deps = now.slice();
   }
 
   #changed(cell: Cell): void {
     cell.changedAt = ++this.#revision;
-    for (const reader of cell.readers) this.#mark(reader, DIRTY);
+    cell.forEachReader(this.#markDirty);
   }
 
   #mark(cell: Cell, state: typeof CHECK | typeof DIRTY): void {
@@ -314,16 +315,19 @@ export class Graph {
     if (before === CHECK) return;
     if ((cell.node as unknown as Query<never, unknown>).output) this.#marked.add(cell);
     cell.onMark?.(cell);
-    for (const reader of cell.readers) this.#mark(reader, CHECK);
+    cell.forEachReader(this.#markCheck);
   }
 
+  readonly #markDirty = (cell: Cell): void => this.#mark(cell, DIRTY);
+  readonly #markCheck = (cell: Cell): void => this.#mark(cell, CHECK);
+
   #drop(cell: Cell): void {
-    if (cell.readers.size > 0 || cell.onMark !== undefined || cell.node.node !== 'query') return;
+    if (cell.isRead || cell.onMark !== undefined || cell.node.node !== 'query') return;
     this.#cells.get(cell.node)?.delete(cell.id);
     cell.dropped = true;
     this.#marked.delete(cell);
     for (const dep of cell.deps) {
-      dep.readers.delete(cell);
+      dep.removeReader(cell);
       this.#drop(dep);
     }
     cell.deps = [];
@@ -394,7 +398,7 @@ export class Graph {
 
   #forgetMember(state: CollectionState, member: Member): void {
     for (const dep of member.cell.deps) {
-      dep.readers.delete(member.cell);
+      dep.removeReader(member.cell);
       this.#drop(dep);
     }
     state.members.delete(member.cell.id);
