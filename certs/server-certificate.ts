@@ -50,3 +50,14 @@ export function tlsContextOf(held: HeldCertificate): SecureContextOptions {
     sessionIdContext: 'meltemi',
   };
 }
+
+/** The certificate as servers follow it. It presents nothing until the first one is made. */
+export function tlsSourceOf(certificate: RenewingCertificate): {
+  readonly current: () => SecureContextOptions;
+  readonly onChange: (listener: () => void) => () => void;
+} {
+  return {
+    current: () => (certificate.current === undefined ? {} : tlsContextOf(certificate.current)),
+    onChange: (listener) => certificate.subscribe(() => listener()),
+  };
+}

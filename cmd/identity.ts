@@ -17,11 +17,12 @@ import { hasPluggedCa, pluggedSource } from '../certs/plugged.ts';
 import { isRefused } from '../certs/refusal.ts';
 import { defaultRootLifetime } from '../certs/root.ts';
 import { selfSignedSource } from '../certs/self-signed.ts';
-import { serverCertificate, serverNames, tlsContextOf } from '../certs/server-certificate.ts';
+import { serverCertificate, serverNames, tlsSourceOf } from '../certs/server-certificate.ts';
 import { certificateService } from '../certs/service.ts';
 import { openTokenKey, ownJwtIssuer, type TokenKey } from '../certs/token-issuer.ts';
 import { defaultWorkloadSecretOptions, WorkloadSecrets } from '../certs/workload-secret.ts';
-import type { GrpcService, TlsSource } from '../discovery/xds/server.ts';
+import type { GrpcService } from '../discovery/xds/server.ts';
+import type { TlsSource } from '../discovery/xds/server-credentials.ts';
 import type { Settings } from './settings.ts';
 
 /** What the rest of the program gets of identity. */
@@ -105,13 +106,7 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
     authenticate,
     secrets,
     ledger,
-    tls: {
-      current: () => {
-        const held = certificate.current;
-        return held === undefined ? {} : tlsContextOf(held);
-      },
-      onChange: (listener) => certificate.subscribe(() => listener()),
-    },
+    tls: tlsSourceOf(certificate),
     certificateService: certificateService({
       authority,
       authenticate,

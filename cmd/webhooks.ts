@@ -5,7 +5,7 @@ import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
 import type { Store } from '../config/store.ts';
 import { validate, validateObject } from '../config/validate.ts';
-import type { TlsSource } from '../discovery/xds/server.ts';
+import type { TlsSource } from '../discovery/xds/server-credentials.ts';
 import type { WebhookMetrics } from '../webhook/metrics.ts';
 import { type ServerCertificate, startWebhookServer } from '../webhook/server.ts';
 import { settingsOfStore } from '../webhook/store-settings.ts';

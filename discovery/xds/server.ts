@@ -1,9 +1,8 @@
-// The gRPC front of discovery: the only file that knows grpc-js. Bytes in, bytes out; everything else is elsewhere.
+// The gRPC front of discovery, where grpc-js is known. Bytes in, bytes out; everything else is elsewhere.
 import { randomBytes } from 'node:crypto';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { Admission, type AdmissionOptions } from './admission.ts';
@@ -15,6 +14,7 @@ import type { PublisherOptions } from './publisher-options.ts';
 import { reflect, reflectionServices } from './reflection.ts';
 import type { Variant } from './request.ts';
 import { bytesOf } from './response.ts';
+import { ReloadingCredentials, type TlsSource } from './server-credentials.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { XdsStream } from './stream.ts';
 import type { StreamStatus, Transport } from './transport.ts';
@@ -33,14 +33,6 @@ export interface XdsServerOptions extends Omit<PublisherOptions, 'epoch'> {
 export interface GrpcService {
   readonly definition: grpc.ServiceDefinition;
   readonly implementation: grpc.UntypedServiceImplementation;
-}
-
-/** TLS of a port: what to present now, and to be told when that becomes another. */
-export interface TlsSource {
-  /** `cert` and `key` in PEM; `ca` holds the roots for client certificates. */
-  readonly current: () => SecureContextOptions;
-  /** Calls back after each change; returns how to stop that. */
-  readonly onChange: (listener: () => void) => () => void;
 }
 
 /** A port to listen on. */
@@ -146,11 +138,19 @@ async function listen(front: Front, { address, tls, services = [] }: ListenOptio
   });
   for (const { definition, implementation } of services) server.addService(definition, implementation);
   addReflection(server, [discoveryService, ...services.map(({ definition }) => definition)]);
-  const credentials = tls === undefined ? grpc.ServerCredentials.createInsecure() : new ReloadingCredentials(tls);
+  const secured = tls === undefined ? undefined : new ReloadingCredentials(tls);
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    server.bindAsync(address, secured ?? grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
   });
-  return { port, close: (graceMs) => closeServer(server, graceMs) };
+  return {
+    port,
+    close: (graceMs) => {
+      secured?.[Symbol.dispose]();
+      return closeServer(server, graceMs);
+    },
+  };
 }
 
 function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
@@ -316,19 +316,4 @@ function factsOf(call: Call, tls: boolean): CallerFacts {
     header: (name) => call.metadata.get(name).map(String),
     ...(certificate === undefined ? {} : { clientCertificate: certificate }),
   };
-}
-
-/** Server credentials that follow a TlsSource, and ask for client certificates without requiring one (contract 1.2). */
-class ReloadingCredentials extends grpc.ServerCredentials {
-  readonly #source: TlsSource;
-
-  constructor(source: TlsSource) {
-    super({ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }, source.current());
-    this.#source = source;
-    source.onChange(() => this.updateSecureContextOptions(source.current()));
-  }
-
-  override _equals(other: grpc.ServerCredentials): boolean {
-    return other instanceof ReloadingCredentials && other.#source === this.#source;
-  }
 }
