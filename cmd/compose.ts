@@ -1,6 +1,7 @@
 // Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
 
 import { join } from 'node:path';
+import type { Authority } from '../certs/authority.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import { systemEnvironment } from '../certs/environment.ts';
@@ -13,14 +14,14 @@ import { Store } from '../config/store.ts';
 import type { Debug } from '../discovery/debug/pages.ts';
 import type { CellRef, Graph } from '../discovery/graph/graph.ts';
 import { credentialClock } from '../discovery/model/credential-clock.ts';
-import { factsInput, mesh, meshInput } from '../discovery/model/objects.ts';
+import { factsInput, mesh } from '../discovery/model/objects.ts';
 import { classOf, proxies } from '../discovery/proxy/classify.ts';
 import { translators } from '../discovery/translate/table.ts';
 import { createGraph, writeObjects } from '../discovery/world.ts';
-import { createXdsServer, type Listening, type XdsServer } from '../discovery/xds/server.ts';
+import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { debugOf } from './debug.ts';
-import { openIdentity, type WorkloadIdentity } from './identity.ts';
+import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
@@ -38,8 +39,6 @@ export interface ComposeOptions {
   readonly settings: Settings;
   readonly log: Logger;
   readonly version: string;
-  /** A mesh configuration that takes the ConfigMap's place. */
-  readonly mesh?: MeshConfig;
   /** Kubernetes' ways: where the CA is kept, and how tokens are checked. */
   readonly caStore?: CaStore;
   readonly authenticators?: readonly Authenticator[];
@@ -73,12 +72,13 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     domain: settings.domain,
     systemNamespace: settings.systemNamespace,
     revision: settings.revision,
+    ...(settings.sharedMeshConfig === undefined ? {} : { sharedMeshConfig: settings.sharedMeshConfig }),
     features: settings.features,
   });
-  if (options.mesh !== undefined) graph.write(meshInput, 'mesh', options.mesh);
   const meshNow = (): MeshConfig => graph.read(mesh, 'mesh');
   const identity = await openIdentity({
     settings,
+    discoveryAddress: () => meshNow().defaultConfig.discoveryAddress,
     trustDomains: () => [meshNow().trustDomain ?? 'cluster.local', ...(meshNow().trustDomainAliases ?? [])],
     count: metrics.citadel,
     log: (level, message, fields) => log[level](fields, message),
@@ -87,13 +87,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
-  for (const name of Object.keys(expiryGauges(identity.authority.state, Date.now()))) {
-    metrics.gauge(
-      `citadel_server_${name}`,
-      'When the signer or the roots end.',
-      () => expiryGauges(identity.authority.state, Date.now())[name] ?? 0,
-    );
-  }
+  if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
   const readiness = (): { ready: boolean; reason: string } =>
     store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
@@ -103,32 +97,27 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     proxies,
     classOf,
     authenticate: authenticateStreams(settings, identity.authenticate),
-    ready: () => readiness().ready,
+    ready: warmedUp(settings, () => readiness().ready),
     metrics: metrics.xds,
     log: ({ level, message, fields }) => log[level](fields, message),
-    openOwnResources: ownSecrets(identity.secrets, (proxy, reason) =>
-      log.warn({ proxy, reason }, 'no workload certificate'),
-    ),
+    ...(identity.signing === undefined
+      ? {}
+      : {
+          openOwnResources: ownSecrets(identity.signing.secrets, (proxy, reason) =>
+            log.warn({ proxy, reason }, 'no workload certificate'),
+          ),
+        }),
     answerDebug: debug.answer,
     describeInputs: (inputs) => describeInputs(store, inputs),
-    server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
+    ...limitsOf(settings),
   });
-  const rotation = driveRotation({
-    ...{ authority: identity.authority, store: identity.store, secrets: identity.secrets, ledger: identity.ledger },
-    streams: () => xds.publisher.streams,
-    ...(settings.configDir === undefined ? {} : { caDir: join(settings.stateDir, 'ca') }),
-    interval: settings.configDir === undefined ? rotationInterval.secret : rotationInterval.file,
-    minimumStep: rotationInterval.file,
-    // A replica knows its own proxies only: in a cluster the steps wait until replicas tell each other who is ready.
-    isLeader: () => settings.configDir !== undefined,
-    log: (level, message, fields) => log[level](fields, message),
-    env: systemEnvironment,
-  });
+  const rotation = identity.signing === undefined ? undefined : rotate(settings, log, identity, identity.signing, xds);
   const telling = setInterval(tellTime, clockInterval, xds);
   telling.unref();
   const publish = (changes: readonly ObjectChange[]): void => {
     xds.publisher
       .apply((target) => writeObjects(target, changes))
+      .then(identity.namesMayHaveChanged)
       .catch((error: unknown) => log.error({ error: String(error) }, 'publishing failed'));
   };
   // Until everything was read once, objects are only collected: half a world must reach nobody.
@@ -153,13 +142,67 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     metrics,
     debug,
     readiness,
-    listen: () => listenAll(settings, xds, identity),
+    listen: () => listenAll(settings, xds, identity, log),
     async [Symbol.asyncDispose]() {
       clearInterval(telling);
-      rotation[Symbol.dispose]();
+      rotation?.[Symbol.dispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();
     },
+  };
+}
+
+function gaugeExpiry(metrics: Metrics, authority: Authority): void {
+  for (const name of Object.keys(expiryGauges(authority.state, Date.now()))) {
+    metrics.gauge(
+      `citadel_server_${name}`,
+      'When the signer or the roots end.',
+      () => expiryGauges(authority.state, Date.now())[name] ?? 0,
+    );
+  }
+}
+
+function rotate(
+  settings: Settings,
+  log: Logger,
+  { store, ledger }: WorkloadIdentity,
+  { authority, secrets }: Signing,
+  xds: XdsServer,
+): Disposable {
+  const inFolder = settings.configDir !== undefined;
+  return driveRotation({
+    ...{ authority, store, secrets, ledger },
+    streams: () => xds.publisher.streams,
+    ...(inFolder ? { caDir: join(settings.stateDir, 'ca') } : {}),
+    interval: inFolder ? rotationInterval.file : rotationInterval.secret,
+    minimumStep: rotationInterval.file,
+    // A replica knows its own proxies only: in a cluster the steps wait until replicas tell each other who is ready.
+    isLeader: () => inFolder,
+    log: (level, message, fields) => log[level](fields, message),
+    env: systemEnvironment,
+  });
+}
+
+/** What operators may set of the server's limits. */
+function limitsOf(settings: Settings): Pick<XdsServerOptions, 'server' | 'admission'> {
+  const { maxConnectionAgeMs, keepaliveMs, keepaliveTimeoutMs, maxRequestBytes, maxStreams, maxStreamRate } = settings;
+  return {
+    server: { maxConnectionAgeMs, keepaliveMs, keepaliveTimeoutMs, maxRequestBytes, maxStreams },
+    ...(maxStreamRate === 0
+      ? {}
+      : {
+          admission: { maxRate: maxStreamRate, minRate: Math.min(maxStreamRate, 100), burst: Math.ceil(maxStreamRate) },
+        }),
+  };
+}
+
+/** Knative counts the first stream as the warm-up, during which there is no second: it has to end (K_REVISION). */
+function warmedUp({ coldStart }: Settings, ready: () => boolean): () => boolean {
+  let warm = coldStart === '';
+  return () => {
+    if (warm || !ready()) return warm && ready();
+    warm = true;
+    return false;
   };
 }
 
@@ -171,7 +214,8 @@ function tellTime({ publisher }: XdsServer): void {
 async function listenAll(
   settings: Settings,
   xds: XdsServer,
-  identity: WorkloadIdentity,
+  { tls, signing }: WorkloadIdentity,
+  log: Logger,
 ): Promise<{ plain?: Listening; secure?: Listening }> {
   const open = async (flag: string, start: () => Promise<Listening>): Promise<Listening> => {
     try {
@@ -183,12 +227,15 @@ async function listenAll(
   const { grpcAddr, secureGrpcAddr } = settings;
   const plain =
     grpcAddr === '' ? undefined : await open(`--grpcAddr ${grpcAddr}`, () => xds.listen({ address: grpcAddr }));
+  if (secureGrpcAddr !== '' && tls === undefined)
+    log.warn(
+      '--secureGRPCAddr stays closed: nobody makes a certificate for it (PILOT_CERT_PROVIDER, ENABLE_CA_SERVER)',
+    );
+  const services = signing === undefined ? [] : [signing.certificateService];
   const secure =
-    secureGrpcAddr === ''
+    secureGrpcAddr === '' || tls === undefined
       ? undefined
-      : await open(`--secureGRPCAddr ${secureGrpcAddr}`, () =>
-          xds.listen({ address: secureGrpcAddr, tls: identity.tls, services: [identity.certificateService] }),
-        );
+      : await open(`--secureGRPCAddr ${secureGrpcAddr}`, () => xds.listen({ address: secureGrpcAddr, tls, services }));
   return { ...(plain === undefined ? {} : { plain }), ...(secure === undefined ? {} : { secure }) };
 }
 

@@ -4,19 +4,18 @@ import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
-import { validate } from '../config/validate.ts';
 import { selectorMatches } from '../discovery/model/discovered.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
-import { openHttp } from './http.ts';
 import { standForElection } from './kube/election.ts';
 import { reportFindings } from './kube/findings-log.ts';
 import { rootsLease } from './kube/names.ts';
-import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
+import { RootCertificates } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
-import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { checkBy, openMeshFiles } from './mesh-files.ts';
+import { openPages } from './pages.ts';
+import { planeWebhooks } from './plane-webhooks.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -46,17 +45,17 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     const state = plane.readiness();
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
-  const pages = { ...pagesOf(plane), ready: readiness };
-  await using _http = await openHttp('--httpAddr', settings.httpAddr, pages);
-  await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
+  await using webhooks = planeWebhooks(plane, log);
+  await using _pages = await openPages(plane, webhooks, readiness);
   await using _findings = reportFindings(plane.store, log);
+  await using mesh = await openMeshFiles(plane, log);
   await using _source = startKubeSource(
-    { api, check: (raw) => validate(raw, { unknown: 'warning' }), sleep: rest, random: Math.random, now: Date.now },
-    plane.store.sinkOf('kubernetes'),
+    { api, check: checkBy(settings, 'warning'), sleep: rest, random: Math.random, now: Date.now },
+    mesh.besides(plane.store.sinkOf('kubernetes')),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
-  await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
-  await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
+  await webhooks.open();
+  await using _registration = registerWebhooks(plane, api, log);
   await using _roots = keepRoots(plane, api, log);
   await plane.listen();
   waitsFor = '';
@@ -108,9 +107,10 @@ function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): Async
     api,
     revision: settings.revision,
     systemNamespace: settings.systemNamespace,
-    roots: {
-      current: () => identity.authority.state.bundle.pem,
-      onChange: (listener) => identity.authority.subscribe(() => listener()),
+    roots: identity.roots,
+    kinds: {
+      MutatingWebhookConfiguration: settings.injectionWebhook !== '',
+      ValidatingWebhookConfiguration: settings.validationWebhook !== '',
     },
     registry: metrics.registry,
     log,
@@ -124,7 +124,8 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
   const roots = new RootCertificates({
     api,
     store,
-    roots: () => identity.authority.state.bundle.pem,
+    name: settings.rootConfigMap,
+    roots: identity.roots.current,
     isDiscovered: (namespace) => {
       const { discoverySelectors: selectors = [] } = graph.read(mesh, 'mesh');
       const implied = { 'kubernetes.io/metadata.name': namespace };
@@ -146,7 +147,7 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
       monotonic: () => performance.now(),
       now: Date.now,
       changed: (leading) => {
-        log.info({ leading }, `leader election for ${rootConfigMap}`);
+        log.info({ leading }, `leader election for ${settings.rootConfigMap}`);
         roots.lead(leading);
       },
       log: warn,
@@ -154,7 +155,7 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
     stop.signal,
   );
   const unfollow = [
-    identity.authority.subscribe(() => roots.lookAtAll()),
+    identity.roots.onChange(() => roots.lookAtAll()),
     // Other discoverySelectors may be in force once this is published.
     store.subscribe((changes) => {
       const ours = changes.some(

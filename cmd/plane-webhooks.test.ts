@@ -6,7 +6,7 @@ import { connect } from 'node:tls';
 import { expect, test } from 'vitest';
 import { compose } from './compose.ts';
 import { createLogger } from './log.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { planeWebhooks } from './plane-webhooks.ts';
 import { readSettings } from './settings.ts';
 
 test('are open where an address is given, and known to the root', async () => {
@@ -15,11 +15,14 @@ test('are open where an address is given, and known to the root', async () => {
     const options = { configDir: folder, stateDir: join(folder, 'state'), httpsAddr: '127.0.0.1:0' };
     const log = createLogger('silent');
     await using plane = await compose({ settings: readSettings(options, [], {}).settings, log, version: 'test' });
-    await using webhooks = await openPlaneWebhooks(plane, log, {});
-    expect(webhooks?.ready()).toBe(true);
+    await using webhooks = planeWebhooks(plane, log);
+    expect(webhooks.ready()).toBe(false);
+    plane.store.sinkOf('test').status({ synced: true, connected: true, since: 0 });
+    expect(webhooks.ready()).toBe(true);
+    const port = await webhooks.open();
     const isTrusted = await new Promise((resolve, reject) => {
-      const ca = plane.identity.authority.state.bundle.pem;
-      const at = { host: '127.0.0.1', port: webhooks?.port ?? 0, ca, servername: 'istiod.istio-system.svc' };
+      const ca = plane.identity.roots.current();
+      const at = { host: '127.0.0.1', port: port ?? 0, ca, servername: 'istiod.istio-system.svc' };
       const socket = connect(at, () => {
         resolve(socket.authorized);
         socket.end();
@@ -28,8 +31,6 @@ test('are open where an address is given, and known to the root', async () => {
     });
     expect(isTrusted).toBe(true);
     expect(await plane.metrics.registry.metrics()).toContain('sidecar_injection_requests_total');
-    const closed = { ...plane, settings: { ...plane.settings, httpsAddr: '' } };
-    expect(await openPlaneWebhooks(closed, log, {})).toBeUndefined();
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -2,30 +2,17 @@
 import { mesh } from '../discovery/model/objects.ts';
 import type { ControlPlane } from './compose.ts';
 import type { Logger } from './log.ts';
-import { openWebhooks, type Webhooks } from './webhooks.ts';
+import { type Webhooks, webhooksOf } from './webhooks.ts';
 
-/**
- * Opens them at `settings.httpsAddr`; undefined where that is empty. Call it once the store holds everything, so that no
- * pod is answered by defaults.
- */
-export async function openPlaneWebhooks(
-  plane: ControlPlane,
-  log: Logger,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Webhooks | undefined> {
+/** Makes them. They answer once the store holds everything, and listen once they are opened. */
+export function planeWebhooks(plane: ControlPlane, log: Logger): Webhooks {
   const { settings, store, identity, metrics } = plane;
-  if (settings.httpsAddr === '') return undefined;
-  return openWebhooks({
-    address: settings.httpsAddr,
+  return webhooksOf({
     store,
-    tls: identity.tls,
+    settings,
+    ...(identity.tls === undefined ? {} : { tls: identity.tls }),
     registry: metrics.registry,
     log,
-    systemNamespace: settings.systemNamespace,
-    clusterId: settings.clusterId,
-    clusterDomain: settings.domain,
     mesh: () => plane.graph.read(mesh, 'mesh'),
-    revision: settings.revision,
-    env,
   });
 }

@@ -13,6 +13,8 @@ export interface WebhookRegistrationOptions {
   readonly systemNamespace: string;
   /** The PEM roots by which the API server is to check us, and when they change. */
   readonly roots: { readonly current: () => string; readonly onChange: (listener: () => void) => () => void };
+  /** Which of them are patched. */
+  readonly kinds: Readonly<Record<WebhookConfiguration['kind'], boolean>>;
   readonly registry: Registry;
   readonly log: Logger;
 }
@@ -20,11 +22,14 @@ export interface WebhookRegistrationOptions {
 /** Starts to keep them; call it once the webhooks' port is open. */
 export function keepWebhooksRegistered(options: WebhookRegistrationOptions): AsyncDisposable {
   const { roots, log } = options;
+  // Without a certificate there is nothing by which the API server could check us.
+  if (roots.current() === '') return { [Symbol.asyncDispose]: async () => undefined };
   const controller = new RegistrationController({
     api: kubeWebhooks<WebhookConfiguration>(options.api, (message) => log.warn(`webhook configurations: ${message}`)),
     revision: options.revision,
     namespace: options.systemNamespace,
     caPem: roots.current(),
+    kinds: options.kinds,
     metrics: registrationMetrics(options.registry),
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }).then(() => undefined),
     log: (message) => log.warn(message),

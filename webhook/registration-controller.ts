@@ -45,6 +45,8 @@ export interface RegistrationControllerOptions {
   readonly namespace: string;
   /** The PEM roots that the API server is to check us by. */
   readonly caPem: string;
+  /** Which kinds are kept; default: both. */
+  readonly kinds?: Readonly<Record<WebhookConfiguration['kind'], boolean>>;
   readonly metrics: RegistrationMetrics;
   /** Fulfilled after so many milliseconds; rejected or fulfilled early when the signal aborts. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
@@ -120,6 +122,7 @@ export class RegistrationController implements AsyncDisposable {
 
   start(): void {
     for (const kind of kinds) {
+      if (this.#options.kinds?.[kind] === false) continue;
       const labels = { [revisionLabel]: this.#revision };
       this.#watches.push(this.#options.api.watch(kind, labels, (configuration) => this.#seen(configuration)));
     }

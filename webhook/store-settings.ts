@@ -13,6 +13,8 @@ export interface StoreSettingsOptions {
   readonly systemNamespace: string;
   /** The cluster whose nodes the store holds. */
   readonly clusterId: string;
+  /** Name of a ConfigMap over which the mesh configuration is laid. */
+  readonly sharedMeshConfig?: string;
   readonly process: ProcessSettings;
 }
 
@@ -74,15 +76,17 @@ export function settingsOfStore(options: StoreSettingsOptions): StoreSettings {
   };
 }
 
-function sourcesOf({ store, systemNamespace, process }: StoreSettingsOptions) {
+function sourcesOf({ store, systemNamespace, sharedMeshConfig, process }: StoreSettingsOptions) {
   const suffix = process.revision === '' || process.revision === 'default' ? '' : `-${process.revision}`;
-  const dataOf = (name: string) => store.get('ConfigMap', `${systemNamespace}/${name}${suffix}`)?.data ?? {};
-  const { config, values } = dataOf('istio-sidecar-injector');
-  const { mesh } = dataOf('istio');
+  const dataOf = (name: string) => store.get('ConfigMap', `${systemNamespace}/${name}`)?.data ?? {};
+  const { config, values } = dataOf(`istio-sidecar-injector${suffix}`);
+  const { mesh } = dataOf(`istio${suffix}`);
+  const { mesh: sharedMesh } = sharedMeshConfig === undefined ? {} : dataOf(sharedMeshConfig);
   return {
     ...(config === undefined ? {} : { config }),
     ...(values === undefined ? {} : { values }),
     ...(mesh === undefined ? {} : { mesh }),
+    ...(sharedMesh === undefined ? {} : { sharedMesh }),
   };
 }
 

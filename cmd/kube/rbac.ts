@@ -1,4 +1,5 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
+import { cacertsName, caSecretName } from '../../certs/ca-secret.ts';
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
 import { rootsLease } from './names.ts';
@@ -10,6 +11,10 @@ export interface RbacOptions {
   readonly namespace: string;
   /** Empty for the default revision. */
   readonly revision: string;
+  /** The ConfigMap with the roots, where PILOT_CA_CERT_CONFIGMAP names another than `istio-ca-root-cert`. */
+  readonly rootConfigMap?: string;
+  /** Whether the CA may be in Secret `cacerts` (USE_CACERTS_FOR_SELF_SIGNED_CA). */
+  readonly cacerts?: boolean;
 }
 
 /** A manifest of rbac.authorization.k8s.io/v1 or of the core group. */
@@ -53,13 +58,13 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   };
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace, labels } },
-    ...role('ClusterRole', clusterRules()),
-    ...role('Role', ownRules(revision)),
+    ...role('ClusterRole', clusterRules(options.rootConfigMap ?? rootConfigMap)),
+    ...role('Role', ownRules(revision, options.cacerts === true)),
   ];
 }
 
 /** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
-function clusterRules(): readonly PolicyRule[] {
+function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
     ...groups.map((group) => ({
@@ -84,10 +89,11 @@ function clusterRules(): readonly PolicyRule[] {
 }
 
 /** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
-function ownRules(revision: string): readonly PolicyRule[] {
+function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
+  const caSecrets = [caSecretName.name, ...(cacerts ? [cacertsName.name] : [])];
   return [
     { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-    { apiGroups: [''], resources: ['secrets'], resourceNames: ['istio-ca-secret'], verbs: ['get', 'update'] },
+    { apiGroups: [''], resources: ['secrets'], resourceNames: caSecrets, verbs: ['get', 'update'] },
     { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
     {
       apiGroups: ['coordination.k8s.io'],

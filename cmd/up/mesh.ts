@@ -162,7 +162,9 @@ class Laptop implements LaptopMesh {
     const machine = machineOf(store.list('Deployment'), services, this.#instances, this.#socketOf);
     this.#instances = machine.instances;
     this.#ports = await choosePorts(wantedPorts(store.list('Gateway')), this.#ports);
-    this.#certificates ??= new DemoCertificates(this.plane.identity.authority);
+    const { signing } = this.plane.identity;
+    if (signing === undefined) throw new Error('no certificate authority');
+    this.#certificates ??= new DemoCertificates(signing.authority);
     const secrets = await this.#certificates.for(
       store.list('Gateway'),
       (key) => store.get('Secret', key) !== undefined,

@@ -22,13 +22,15 @@ import { checkWorkloadEntry, checkWorkloadGroup } from './workload.ts';
 export interface RuleContext {
   /** Envoy's messages by name; without them an EnvoyFilter's values are not looked into. */
   readonly envoyTypes?: Registry;
+  /** Name of a ConfigMap with mesh configuration beside those that are called `istio` (SHARED_MESH_CONFIG). */
+  readonly sharedMeshConfig?: string;
 }
 
 type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleContext) => Findings };
 
 /** Rules by kind. A kind that is missing has none. */
 const rules: Rules = {
-  ConfigMap: checkConfigMap,
+  ConfigMap: (object, { sharedMeshConfig }) => checkConfigMap(object, sharedMeshConfig),
   Secret: checkSecret,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,

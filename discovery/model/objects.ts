@@ -4,7 +4,7 @@ import type { KindName, ObjectOf } from '../../config/kinds/kinds.ts';
 import { kinds } from '../../config/kinds/kinds.ts';
 import { defaultMeshConfig, type MeshConfig, parseMeshConfig } from '../../config/mesh.ts';
 import type { ObjectMeta } from '../../config/object.ts';
-import { type Input, input, query } from '../graph/graph.ts';
+import { type Input, input, query, type Read } from '../graph/graph.ts';
 
 /** Inputs by kind. What carries no meaning for the mesh (resourceVersion, generation) does not count as a change. */
 export type ObjectInputs = { readonly [K in KindName]: Input<string, ObjectOf<K> | undefined> };
@@ -30,24 +30,33 @@ export interface ProcessFacts {
   readonly ruleDomain?: string;
   readonly systemNamespace: string;
   readonly revision?: string;
+  /** Name of a ConfigMap over which the mesh configuration is laid. */
+  readonly sharedMeshConfig?: string;
   /** Behaviour switches by istiod's environment names, only those that differ from their default. */
   readonly features: Readonly<Record<string, string>>;
 }
 
 /**
- * The mesh configuration: what was written to `meshInput` (a --meshConfig file), or else the ConfigMap `istio` of the
- * system namespace over the defaults. A ConfigMap that does not parse was refused by its source, which kept the last good.
+ * The mesh configuration: what was written to `meshInput`, or else the ConfigMap `istio` of the system namespace over the
+ * shared one over the defaults. A ConfigMap that does not parse was refused by its source, which kept the last good.
  */
 export const mesh = query('mesh-config', (read, _key: 'mesh'): MeshConfig => {
   const written = read(meshInput, 'mesh');
   if (written !== undefined) return written;
-  const text = read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts')))?.data?.['mesh'];
-  return (text === undefined ? undefined : parseMeshConfig(text).mesh) ?? defaultMeshConfig;
+  return meshTexts(read, 'mesh').reduce(
+    (base, text) => parseMeshConfig(text, { base }).mesh ?? base,
+    defaultMeshConfig,
+  );
 });
 
-/** Key of the ConfigMap that holds the mesh configuration: `istio`, or `istio-<revision>`. */
-export function meshConfigMapKey({ systemNamespace, revision }: ProcessFacts): string {
-  return `${systemNamespace}/istio${revision === undefined || revision === '' || revision === 'default' ? '' : `-${revision}`}`;
+/** The texts of a key in the ConfigMaps with mesh configuration, the shared one (SHARED_MESH_CONFIG) first. */
+export function meshTexts(read: Read, key: 'mesh' | 'meshNetworks'): readonly string[] {
+  const { systemNamespace, revision = '', sharedMeshConfig } = read(facts, 'facts');
+  const own = revision === '' || revision === 'default' ? 'istio' : `istio-${revision}`;
+  return [sharedMeshConfig, own].flatMap((name) => {
+    const text = name === undefined ? undefined : read(objects.ConfigMap, `${systemNamespace}/${name}`)?.data?.[key];
+    return text === undefined ? [] : [text];
+  });
 }
 
 /** The process's facts. */

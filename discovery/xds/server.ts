@@ -51,11 +51,20 @@ export interface Listening {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
+/** Connections of another port. */
+export interface Adopting {
+  readonly accept: (connection: Duplex) => void;
+  /** As that of `Listening`. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
 /** The xDS server. */
 export interface XdsServer {
   readonly publisher: Publisher;
   /** Opens a port. Rejects where it cannot be opened (in use, not allowed). */
   readonly listen: (options: ListenOptions) => Promise<Listening>;
+  /** Serves plaintext connections that somebody else accepts. */
+  readonly adopt: () => Adopting;
   /** Ends streams, ports and timers. */
   readonly close: (graceMs?: number) => Promise<void>;
 }
@@ -78,13 +87,23 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   const metrics = options.metrics ?? noMetrics;
   const front: Front = { publisher, gate, limits, refused: (status) => metrics.streamRefused(status) };
   const stopWatching = watchLoad(publisher, admission, limits);
-  const open = new Set<Listening>();
+  const open = new Set<Pick<Listening, 'close'>>();
   return {
     publisher,
     listen: async (listenOptions) => {
       const listening = await listen(front, listenOptions);
       open.add(listening);
       return listening;
+    },
+    adopt: () => {
+      const server = serverFor(front);
+      const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+      const adopting = {
+        accept: (connection: Duplex) => injector.injectConnection(connection),
+        close: (graceMs: number) => closeServer(server, graceMs),
+      };
+      open.add(adopting);
+      return adopting;
     },
     close: async (graceMs = 0) => {
       stopWatching();
@@ -122,22 +141,7 @@ function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLim
 }
 
 async function listen(front: Front, { address, tls, services = [] }: ListenOptions): Promise<Listening> {
-  const { limits } = front;
-  const server = new grpc.Server({
-    'grpc.max_receive_message_length': limits.maxRequestBytes,
-    'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': limits.maxStreams,
-    'grpc.keepalive_time_ms': limits.keepaliveMs,
-    'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
-    'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
-  });
-  server.addService(discoveryService, {
-    StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls !== undefined),
-    DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls !== undefined),
-  });
-  for (const { definition, implementation } of services) server.addService(definition, implementation);
-  addReflection(server, [discoveryService, ...services.map(({ definition }) => definition)]);
+  const server = serverFor(front, services, tls !== undefined);
   const secured = tls === undefined ? undefined : new ReloadingCredentials(tls);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, secured ?? grpc.ServerCredentials.createInsecure(), (error, bound) =>
@@ -151,6 +155,26 @@ async function listen(front: Front, { address, tls, services = [] }: ListenOptio
       return closeServer(server, graceMs);
     },
   };
+}
+
+function serverFor(front: Front, services: readonly GrpcService[] = [], tls = false): grpc.Server {
+  const { limits } = front;
+  const server = new grpc.Server({
+    'grpc.max_receive_message_length': limits.maxRequestBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.max_concurrent_streams': limits.maxStreams,
+    'grpc.keepalive_time_ms': limits.keepaliveMs,
+    'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
+    'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
+    'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
+  });
+  server.addService(discoveryService, {
+    StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls),
+    DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls),
+  });
+  for (const { definition, implementation } of services) server.addService(definition, implementation);
+  addReflection(server, [discoveryService, ...services.map(({ definition }) => definition)]);
+  return server;
 }
 
 function closeServer(server: grpc.Server, graceMs: number): Promise<void> {

@@ -113,7 +113,7 @@ export async function startCertificateServer(options: CertificateServerOptions =
     onFailure: ({ reason }) => failures.push(reason),
     ...options.service,
   };
-  const certificate = serverCertificate(authority, ['localhost', 'istiod.istio-system.svc'], env);
+  const certificate = serverCertificate(authority, () => ['localhost', 'istiod.istio-system.svc'], env);
   await certificate.ready();
   const tls = new ReloadingCredentials(tlsSourceOf(certificate));
   const [server, plaintext] = [new Server(), new Server()];
