@@ -7,6 +7,7 @@ import { isRefused } from '../certs/refusal.ts';
 import { serverCertificate, serverNames, tlsContextOf, tlsSourceOf } from '../certs/server-certificate.ts';
 import type { TlsSource } from '../discovery/xds/server-credentials.ts';
 import type { Settings } from './settings.ts';
+import { wellKnownFiles } from './settings-table.ts';
 
 /** PEM roots, now and whenever they change. */
 export interface FollowedRoots {
@@ -34,13 +35,6 @@ export interface ServerIdentityParts {
   readonly onProblem: (reason: string) => void;
   readonly env: CertsEnvironment;
 }
-
-/** Where a certificate is looked for without flags: certificate and key, then the first roots that are there. */
-export const wellKnownFiles = {
-  certificate: './var/run/secrets/istiod/tls/tls.crt',
-  key: './var/run/secrets/istiod/tls/tls.key',
-  roots: ['./var/run/secrets/istiod/ca/root-cert.pem', './var/run/secrets/istiod/tls/ca.crt'],
-} as const;
 
 /** Opens it. Throws with the reason where files are there but unusable. */
 export async function openServerIdentity(parts: ServerIdentityParts): Promise<ServerIdentity> {

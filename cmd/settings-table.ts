@@ -348,6 +348,13 @@ export const settingsTable = {
   platform: { type: anyText, env: 'PLATFORM', default: '', means: '`openshift`: injected proxies take its user ids.' },
 } as const satisfies Readonly<Record<string, Setting<unknown>>>;
 
+/** Where the control plane's own certificate is looked for without flags: certificate and key, then the first roots that are there. */
+export const wellKnownFiles = {
+  certificate: './var/run/secrets/istiod/tls/tls.crt',
+  key: './var/run/secrets/istiod/tls/tls.key',
+  roots: ['./var/run/secrets/istiod/ca/root-cert.pem', './var/run/secrets/istiod/tls/ca.crt'],
+} as const;
+
 /** A behaviour switch that translation reads by istiod's name. */
 export interface Feature {
   readonly type: ValueType<unknown>;
