@@ -5,25 +5,20 @@ import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
 import { validate } from '../config/validate.ts';
-import { selectorMatches } from '../discovery/model/discovered.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
 import { openHttp } from './http.ts';
-import { standForElection } from './kube/election.ts';
 import { reportFindings } from './kube/findings-log.ts';
-import { rootsLease } from './kube/names.ts';
-import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
+import { keepRoots } from './kube/keep-roots.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
 import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
-
-/** Milliseconds for which a leader that is not heard of stays one. */
-const leaseMs = 30_000;
 
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
 export async function serveKubernetes(settings: Settings, log: Logger): Promise<void> {
@@ -57,7 +52,9 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (!(await untilSynced(plane, stopping.signal))) return;
   await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
-  await using _roots = keepRoots(plane, api, log);
+  const holder = process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`;
+  const leading = { api, namespace: settings.systemNamespace, holder, elect: settings.leaderElection, log };
+  await using _roots = keepRoots(plane, leading);
   await plane.listen();
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');
@@ -114,75 +111,5 @@ function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): Async
     },
     registry: metrics.registry,
     log,
-  });
-}
-
-/** The roots in every namespace, changed by the leader of the replicas only. */
-function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
-  const { settings, store, identity, graph, xds } = plane;
-  const warn = (message: string): void => log.warn(message);
-  const roots = new RootCertificates({
-    api,
-    store,
-    roots: () => identity.authority.state.bundle.pem,
-    isDiscovered: (namespace) => {
-      const { discoverySelectors: selectors = [] } = graph.read(mesh, 'mesh');
-      const implied = { 'kubernetes.io/metadata.name': namespace };
-      const labels = { ...implied, ...store.get('Namespace', `/${namespace}`)?.metadata.labels };
-      return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
-    },
-    sleep: rest,
-    log: warn,
-  });
-  const stop = new AbortController();
-  const election = standForElection(
-    {
-      api,
-      namespace: settings.systemNamespace,
-      name: rootsLease(settings.revision),
-      holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
-      durationMs: leaseMs,
-      sleep: rest,
-      monotonic: () => performance.now(),
-      now: Date.now,
-      changed: (leading) => {
-        log.info({ leading }, `leader election for ${rootConfigMap}`);
-        roots.lead(leading);
-      },
-      log: warn,
-    },
-    stop.signal,
-  );
-  const unfollow = [
-    identity.authority.subscribe(() => roots.lookAtAll()),
-    // Other discoverySelectors may be in force once this is published.
-    store.subscribe((changes) => {
-      const ours = changes.some(
-        ({ kind, key }) => kind === 'ConfigMap' && key.startsWith(`${settings.systemNamespace}/`),
-      );
-      if (ours) xds.publisher.idle().then(() => roots.lookAtAll(), warn);
-    }),
-  ];
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const one of unfollow) one();
-      stop.abort();
-      await roots[Symbol.asyncDispose]();
-      await election;
-    },
-  };
-}
-
-/** Waits; resolves early when the signal aborts. */
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
   });
 }

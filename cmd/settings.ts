@@ -36,6 +36,8 @@ export interface Settings {
   readonly xdsAuth: boolean;
   readonly xdsIdentityCheck: boolean;
   readonly debugEndpoints: boolean;
+  /** Whether replicas agree by Leases on who writes to the cluster; without, this one writes. */
+  readonly leaderElection: boolean;
   readonly shutdownMs: number;
   readonly maxConnectionAgeMs: number;
   readonly logLevel: string;
@@ -155,6 +157,7 @@ export function readSettings(
     xdsAuth: env['XDS_AUTH'] !== 'false',
     xdsIdentityCheck: env['PILOT_ENABLE_XDS_IDENTITY_CHECK'] !== 'false',
     debugEndpoints: env['ENABLE_DEBUG_ON_HTTP'] !== 'false',
+    leaderElection: env['ENABLE_LEADER_ELECTION'] !== 'false',
     shutdownMs: time('--shutdownDuration', flag('shutdownDuration') ?? '10s'),
     maxConnectionAgeMs: time('--keepaliveMaxServerConnectionAge', flag('keepaliveMaxServerConnectionAge') ?? '30m'),
     logLevel: levelOf(flag('log_output_level') ?? 'info'),
