@@ -27,9 +27,10 @@ export function discoveryCommand(): Command {
     await using plane = await compose({ settings, log, version: version() });
     await using _http = await openHttp('--httpAddr', settings.httpAddr, pagesOf(plane));
     await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pagesOf(plane));
+    using _findings = logFindings(plane.store, log);
     await using source = await startFileSource(
       { path: settings.configDir, check: validate, watch: true, now: Date.now },
-      logFindings(plane.store.sinkOf('files'), log),
+      plane.store.sinkOf('files'),
     );
     await plane.listen();
     await using _webhooks = await openPlaneWebhooks(plane, log, process.env);

@@ -7,8 +7,8 @@ import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config
 import { validate } from '../config/validate.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
+import { logFindings } from './finding-log.ts';
 import { openHttp } from './http.ts';
-import { reportFindings } from './kube/findings-log.ts';
 import { keepRoots } from './kube/keep-roots.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
@@ -44,7 +44,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   const pages = { ...pagesOf(plane), ready: readiness };
   await using _http = await openHttp('--httpAddr', settings.httpAddr, pages);
   await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
-  await using _findings = reportFindings(plane.store, log);
+  using _findings = logFindings(plane.store, log);
   await using _source = startKubeSource(
     { api, check: (raw) => validate(raw, { unknown: 'warning' }), sleep: rest, random: Math.random, now: Date.now },
     plane.store.sinkOf('kubernetes'),
