@@ -3,6 +3,7 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
+import { surroundingsOf } from '../config/relations/view.ts';
 import type { Store } from '../config/store.ts';
 import { validate, validateObject } from '../config/validate.ts';
 import type { TlsSource } from '../discovery/xds/server.ts';
@@ -63,9 +64,7 @@ export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> 
       object: (raw) => validateObject(raw, { unknown: 'ignore' }),
       amongOthers: (raw) => {
         const { object } = validate(raw, { unknown: 'ignore' });
-        return object === undefined
-          ? []
-          : relate(object, { objects: store, mesh: options.mesh(), domain: options.clusterDomain });
+        return object === undefined ? [] : relate(object, surroundingsOf(store, options.mesh(), options.clusterDomain));
       },
     },
     metrics: webhookMetrics(options.registry),
