@@ -3,7 +3,7 @@
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { keyOf } from '../../config/object.ts';
-import { collection } from '../graph/collect.ts';
+import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { isDiscovered } from './discovered.ts';
 import { defaultExportTo } from './export.ts';
@@ -23,6 +23,11 @@ export const serviceDefinitions = collection<KubernetesService | ServiceEntry, S
     return new Map(defined.map((item) => [definitionKey(object, item.hostname), item]));
   },
 );
+
+/** Keys of what an object defines, by `Kind|namespace/name`. */
+export const definitionsByObject = index('definitions-by-object', serviceDefinitions, ({ source }) => [
+  `${source.kind}|${source.namespace}/${source.name}`,
+]);
 
 function definitionKey(object: KubernetesService | ServiceEntry, hostname: string): string {
   return `${object.kind}|${keyOf(object.metadata)}|${hostname}`;
