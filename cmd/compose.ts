@@ -24,6 +24,7 @@ import { openIdentity, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
+import { countRejected } from './rejected-configs.ts';
 import { driveRotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
@@ -67,6 +68,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   const store = new Store();
   const graph = createGraph();
   const metrics = createMetrics(options.version);
+  store.onFindings(countRejected(metrics.registry));
   graph.write(credentialClock, 'now', Date.now());
   graph.write(factsInput, 'facts', {
     cluster: settings.clusterId,

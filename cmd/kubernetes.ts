@@ -4,12 +4,14 @@ import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
+import type { CheckObject } from '../config/sources/source.ts';
 import { validate } from '../config/validate.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
 import { openHttp } from './http.ts';
 import { keepRoots } from './kube/keep-roots.ts';
+import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
@@ -19,6 +21,9 @@ import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
+
+/** Objects of a cluster must not be lost for a field that a newer definition let in. */
+const check: CheckObject = (raw) => validate(raw, { unknown: 'warning' });
 
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
 export async function serveKubernetes(settings: Settings, log: Logger): Promise<void> {
@@ -46,7 +51,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
   using _findings = logFindings(plane.store, log);
   await using _source = startKubeSource(
-    { api, check: (raw) => validate(raw, { unknown: 'warning' }), sleep: rest, random: Math.random, now: Date.now },
+    { api, check, sleep: rest, random: Math.random, now: Date.now },
     plane.store.sinkOf('kubernetes'),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
@@ -55,6 +60,9 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   const holder = process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`;
   const leading = { api, namespace: settings.systemNamespace, holder, elect: settings.leaderElection, log };
   await using _roots = keepRoots(plane, leading);
+  const statusWrites = statusWriteCounter(plane.metrics.registry);
+  await using _status = keepObjectStatus(plane, leading, check, statusWrites);
+  await using _addresses = keepEntryAddresses(plane, leading, statusWrites);
   await plane.listen();
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');

@@ -1,5 +1,4 @@
 // The one place where configuration from all sources comes together: objects by kind, their origins, their findings.
-import { isDeepStrictEqual } from 'node:util';
 import type { Diagnostic } from './diagnostic.ts';
 import type { AnyObject, KindName, ObjectOf } from './kinds/kinds.ts';
 import { compareText, type Position } from './object.ts';
@@ -8,7 +7,10 @@ import type { ObjectChange, SourceSink, SourceStatus } from './sources/source.ts
 /** Called after objects changed; `changes` holds each changed object once, in its last state. */
 export type StoreListener = (changes: readonly ObjectChange[]) => void;
 
-/** What is found of one unit (a file, an object) now, and was before. Both hold whole lists; at least one has entries. */
+/**
+ * What is found of one unit (a file, an object) now, and was before: whole lists, of which at least one has entries. They
+ * may be equal, where the unit was looked at again.
+ */
 export interface FindingsChange {
   readonly unit: string;
   readonly before: readonly Diagnostic[];
@@ -49,7 +51,7 @@ export class Store {
     return () => this.#statusListeners.delete(listener);
   }
 
-  /** Hears when other things are found; what is found again is not repeated. */
+  /** Hears of every report but those that nothing is found where nothing was. */
   onFindings(listener: (change: FindingsChange) => void): () => void {
     this.#findingsListeners.add(listener);
     return () => this.#findingsListeners.delete(listener);
@@ -91,7 +93,7 @@ export class Store {
     const before = this.#findings.get(key) ?? [];
     if (after.length === 0) this.#findings.delete(key);
     else this.#findings.set(key, after);
-    if (isDeepStrictEqual(before, after)) return;
+    if (before.length + after.length === 0) return;
     for (const listener of this.#findingsListeners) listener({ unit, before, after });
   }
 

@@ -1,7 +1,7 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { rootsLease } from './names.ts';
+import { addressesLease, rootsLease, statusLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -58,7 +58,7 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   ];
 }
 
-/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
+/** In the whole cluster: read what is followed, write the status of mesh objects, keep the roots in every namespace, patch webhooks, review tokens. */
 function clusterRules(): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
@@ -70,6 +70,14 @@ function clusterRules(): readonly PolicyRule[] {
         .sort(compareText),
       verbs: ['list', 'watch'],
     })),
+    ...groups.flatMap((group) => {
+      const plurals = meshPlurals(group);
+      if (plurals.length === 0) return [];
+      return [
+        { apiGroups: [group], resources: plurals, verbs: ['get'] },
+        { apiGroups: [group], resources: plurals.map((plural) => `${plural}/status`), verbs: ['patch'] },
+      ];
+    }),
     // Creation cannot be limited to a name.
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
     { apiGroups: [''], resources: ['configmaps'], resourceNames: [rootConfigMap], verbs: ['patch'] },
@@ -83,7 +91,15 @@ function clusterRules(): readonly PolicyRule[] {
   ];
 }
 
-/** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
+/** Kinds of a group whose objects are told in their status what is wrong with them. */
+function meshPlurals(group: string): readonly string[] {
+  return kindNames
+    .filter((kind) => kinds[kind].group === group && !kinds[kind].builtin)
+    .map((kind) => kinds[kind].plural as string)
+    .sort(compareText);
+}
+
+/** In its own namespace: the CA's Secret, the Leases, and the Gateway by which the validation webhook is tried (dry run). */
 function ownRules(revision: string): readonly PolicyRule[] {
   return [
     { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
@@ -92,7 +108,7 @@ function ownRules(revision: string): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision)],
+      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease],
       verbs: ['get', 'update'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },
