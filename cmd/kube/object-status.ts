@@ -58,6 +58,8 @@ export class ObjectStatus implements AsyncDisposable {
   /** What the source found of single objects. */
   readonly #found = new Map<string, readonly Diagnostic[]>();
   #rejections: ReadonlyMap<string, string> = new Map();
+  /** Objects of which this replica saw a rejection while it leads. */
+  readonly #seenRejected = new Set<string>();
   /** Made anew for each look, and kept for the writes that follow from it. */
   #around: Surroundings;
   /** Since when this replica leads. */
@@ -104,8 +106,10 @@ export class ObjectStatus implements AsyncDisposable {
     clearTimeout(this.#timer?.handle);
     this.#timer = undefined;
     this.#timers = [];
+    this.#rejections = new Map();
+    this.#seenRejected.clear();
     if (!leading) return;
-    this.#rejections = this.#options.rejections();
+    this.#lookAtRejections();
     this.#timers = [
       setInterval(() => this.#lookAtRejections(), rejectionsMs),
       setTimeout(() => this.#lookAtAll(gatherMs), patienceMs),
@@ -159,13 +163,15 @@ export class ObjectStatus implements AsyncDisposable {
     const before = this.#rejections;
     this.#rejections = this.#options.rejections();
     for (const ref of new Set([...before.keys(), ...this.#rejections.keys()])) {
+      this.#seenRejected.add(ref);
       if (before.get(ref) !== this.#rejections.get(ref)) this.#look(ref);
     }
   }
 
   #rejectionOf(ref: string): Judgement['rejection'] {
     const isNew = this.#since === undefined || this.#options.now() - this.#since < patienceMs;
-    return this.#rejections.get(ref) ?? (isNew ? 'unknown' : undefined);
+    const known = !isNew || this.#seenRejected.has(ref);
+    return this.#rejections.get(ref) ?? (known ? undefined : 'unknown');
   }
 
   #soon(ms: number): void {
