@@ -4,6 +4,7 @@ import type { Gateway, GatewayServer } from '../../config/kinds/gateway.ts';
 import { compareAge, keyOf } from '../../config/object.ts';
 import { collection, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
+import { ingressGateways } from './ingress.ts';
 import { facts, objects } from './objects.ts';
 import { isHttp, parseProtocol } from './protocol.ts';
 import type { Protocol } from './service.ts';
@@ -46,7 +47,7 @@ export interface MergedPort {
 
 const gateways = collection<Gateway, Gateway>(
   'gateways',
-  [objects.Gateway],
+  [objects.Gateway, ingressGateways],
   (_read, key, gateway) => new Map([[key, gateway]]),
 );
 

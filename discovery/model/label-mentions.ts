@@ -2,6 +2,7 @@
 import type { AnyObject } from '../../config/kinds/kinds.ts';
 import { collection, index, type Source } from '../graph/collect.ts';
 import { query } from '../graph/graph.ts';
+import { ingressGateways } from './ingress.ts';
 import { mesh, objects } from './objects.ts';
 
 /** One item for each label key that an object mentions, keyed `label\u0000kind|namespace/name`. */
@@ -12,6 +13,7 @@ const labelMentions = collection<AnyObject, string>(
     objects.DestinationRule,
     objects.VirtualService,
     objects.Gateway,
+    ingressGateways,
     objects.PeerAuthentication,
     objects.RequestAuthentication,
     objects.AuthorizationPolicy,

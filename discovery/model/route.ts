@@ -17,7 +17,9 @@ import { query, type Read } from '../graph/graph.ts';
 import { mergeDelegate } from './delegate.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
+import { ingressVirtualServices } from './ingress-routes.ts';
 import { objects, ruleDomain } from './objects.ts';
+import { type PathSemantics, pathSemanticsOf } from './route-semantics.ts';
 import type { ExportTo } from './service.ts';
 
 /** The gateway name that stands for all sidecars. */
@@ -25,7 +27,7 @@ export const meshGateway = 'mesh';
 
 /** One VirtualService. Destination hosts and hosts are full names, gateways `namespace/name` or `mesh`. */
 export interface VirtualRoutes {
-  /** `namespace/name`. */
+  /** Its key in `virtualServices`, which begins with its namespace and `/`. */
   readonly key: string;
   readonly name: string;
   readonly namespace: string;
@@ -34,17 +36,22 @@ export interface VirtualRoutes {
   readonly hosts: readonly string[];
   readonly gateways: readonly string[];
   readonly exportTo: ExportTo;
+  readonly paths: PathSemantics;
   readonly http: readonly HttpRoute[];
   readonly tls: readonly TlsRoute[];
   readonly tcp: readonly TcpRoute[];
 }
 
-/** VirtualServices by `namespace/name`; those without hosts are delegates and stand only inside others. */
+/**
+ * VirtualServices by `namespace/name`, those that Ingresses stand for by a key that no object has. Those without hosts
+ * are delegates and stand only inside others.
+ */
 export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRoutes>(
   'virtual-services',
-  [objects.VirtualService],
-  (read, key, object) => {
+  [objects.VirtualService, ingressVirtualServices],
+  (read, source, object, from) => {
     const hosts = object.spec.hosts ?? [];
+    const key = from === ingressVirtualServices ? `${object.metadata.namespace}/Ingress|${source}` : source;
     return hosts.length === 0 ? new Map() : new Map([[key, normalise(read, key, object)]]);
   },
 );
@@ -141,6 +148,7 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
     gateways:
       written.length === 0 ? [meshGateway] : [...new Set(written.map((name) => resolveGatewayName(name, namespace)))],
     exportTo: exportToOf(read, exported, namespace),
+    paths: pathSemanticsOf(metadata),
     http: (spec.http ?? []).flatMap((route) =>
       route.delegate === undefined ? [names.http(route)] : delegated(read, names.http(route), namespace),
     ),
