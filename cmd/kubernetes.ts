@@ -6,13 +6,16 @@ import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
 import { validate } from '../config/validate.ts';
 import { selectorMatches } from '../discovery/model/discovered.ts';
+import { isServed } from '../discovery/model/ingress.ts';
+import { ingressPoints } from '../discovery/model/ingress-points.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
 import { openHttp } from './http.ts';
 import { standForElection } from './kube/election.ts';
 import { reportFindings } from './kube/findings-log.ts';
-import { rootsLease } from './kube/names.ts';
-import { RootCertificates, rootConfigMap } from './kube/root-certificates.ts';
+import { IngressStatus } from './kube/ingress-status.ts';
+import { ingressLease, rootsLease } from './kube/names.ts';
+import { RootCertificates } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
@@ -58,6 +61,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
   await using _roots = keepRoots(plane, api, log);
+  await using _ingresses = keepIngressStatus(plane, api, log);
   await plane.listen();
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');
@@ -135,24 +139,7 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
     log: warn,
   });
   const stop = new AbortController();
-  const election = standForElection(
-    {
-      api,
-      namespace: settings.systemNamespace,
-      name: rootsLease(settings.revision),
-      holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
-      durationMs: leaseMs,
-      sleep: rest,
-      monotonic: () => performance.now(),
-      now: Date.now,
-      changed: (leading) => {
-        log.info({ leading }, `leader election for ${rootConfigMap}`);
-        roots.lead(leading);
-      },
-      log: warn,
-    },
-    stop.signal,
-  );
+  const election = stand(plane, api, log, rootsLease(settings.revision), (leading) => roots.lead(leading), stop.signal);
   const unfollow = [
     identity.authority.subscribe(() => roots.lookAtAll()),
     // Other discoverySelectors may be in force once this is published.
@@ -171,6 +158,58 @@ function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposa
       await election;
     },
   };
+}
+
+/** Where Ingresses are reached, written by the leader only. */
+function keepIngressStatus(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
+  const { store, graph, xds } = plane;
+  const status = new IngressStatus({
+    api,
+    store,
+    settled: () => xds.publisher.idle(),
+    serves: (ingress) => isServed(graph.read, ingress, (name) => store.get('IngressClass', `/${name}`)),
+    points: () => graph.read(ingressPoints, 'all'),
+    sleep: rest,
+    log: (message) => log.warn(message),
+  });
+  const stop = new AbortController();
+  const election = stand(plane, api, log, ingressLease, (leading) => status.lead(leading), stop.signal);
+  return {
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await status[Symbol.asyncDispose]();
+      await election;
+    },
+  };
+}
+
+/** Stands for a Lease of the control plane's namespace until the signal aborts. */
+function stand(
+  { settings }: ControlPlane,
+  api: KubeApi,
+  log: Logger,
+  name: string,
+  changed: (leading: boolean) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  return standForElection(
+    {
+      api,
+      namespace: settings.systemNamespace,
+      name,
+      holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
+      durationMs: leaseMs,
+      sleep: rest,
+      monotonic: () => performance.now(),
+      now: Date.now,
+      changed: (leading) => {
+        log.info({ leading }, `leader election by ${name}`);
+        changed(leading);
+      },
+      log: (message) => log.warn(message),
+    },
+    signal,
+  );
 }
 
 /** Waits; resolves early when the signal aborts. */

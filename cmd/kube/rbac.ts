@@ -1,7 +1,7 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { rootsLease } from './names.ts';
+import { ingressLease, rootsLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -58,7 +58,7 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   ];
 }
 
-/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
+/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens, tell where Ingresses are reached. */
 function clusterRules(): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
@@ -78,12 +78,13 @@ function clusterRules(): readonly PolicyRule[] {
       resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
       verbs: ['list', 'patch', 'watch'],
     },
+    { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
     { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
     { nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'], verbs: ['get'] },
   ];
 }
 
-/** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
+/** In its own namespace: the CA's Secret, the Leases, and the Gateway by which the validation webhook is tried (dry run). */
 function ownRules(revision: string): readonly PolicyRule[] {
   return [
     { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
@@ -92,7 +93,7 @@ function ownRules(revision: string): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision)],
+      resourceNames: [rootsLease(revision), ingressLease],
       verbs: ['get', 'update'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },

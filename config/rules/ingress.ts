@@ -2,7 +2,7 @@
 import type { Ingress, IngressBackend, IngressPath, IngressRule, IngressTls } from '../kinds/ingress.ts';
 import { isIpAddress } from './addresses.ts';
 import { conflict, doubtful, each, type Findings, fine, invalid, missing, shadowed } from './finding.ts';
-import { checkPortNumber } from './names.ts';
+import { checkPortNumber, isDnsSubdomain } from './names.ts';
 
 /** What is wrong or doubtful in an Ingress. */
 export function checkIngress({ spec }: Ingress): Findings {
@@ -26,7 +26,7 @@ function checkTls({ hosts, secretName = '' }: IngressTls, path: string): Finding
     ...each(hosts, `${path}.hosts`, checkHost),
     ...(secretName === ''
       ? doubtful(`${path}.secretName`, 'without a Secret these hosts are not served with TLS')
-      : isSubdomain(secretName)
+      : isDnsSubdomain(secretName)
         ? fine
         : invalid(`${path}.secretName`, `"${secretName}" is not the name of a Secret`)),
   ];
@@ -93,12 +93,5 @@ function checkHost(host: string, at: string): Findings {
   if (isIpAddress(host)) return invalid(at, `"${host}" is an address; a host is a DNS name`);
   const name = host.startsWith('*.') ? host.slice(2) : host;
   const help = 'lower-case labels, with *. in front for a wildcard; leave it out for all hosts';
-  return isSubdomain(name) ? fine : invalid(at, `"${host}" is not a host name`, help);
-}
-
-const label = /^[a-z0-9](?:[-a-z0-9]*[a-z0-9])?$/;
-
-/** Whether a text is a DNS subdomain as Kubernetes has it (RFC 1123, lower case). */
-function isSubdomain(text: string): boolean {
-  return text.length <= 253 && text.split('.').every((part) => label.test(part));
+  return isDnsSubdomain(name) ? fine : invalid(at, `"${host}" is not a host name`, help);
 }

@@ -5,7 +5,7 @@ import type { IngressClass } from '../../config/kinds/ingress-class.ts';
 import type { MeshConfig } from '../../config/mesh.ts';
 import { keyOf } from '../../config/object.ts';
 import { collection } from '../graph/collect.ts';
-import { query } from '../graph/graph.ts';
+import { query, type Read } from '../graph/graph.ts';
 import { isDiscovered } from './discovered.ts';
 import { facts, mesh, objects } from './objects.ts';
 
@@ -111,11 +111,19 @@ export const ingressNamespace = query('ingress-namespace', (read, _key: 'facts')
 /** Whether the mesh serves the Ingress `namespace/name`. */
 export const servesIngress = query('serves-ingress', (read, key: string): boolean => {
   const ingress = read(objects.Ingress, key);
-  if (ingress === undefined || !read(isDiscovered, ingress.metadata.namespace)) return false;
-  const named = ingress.spec?.ingressClassName;
-  const found = named === undefined ? undefined : read(objects.IngressClass, `/${named}`);
-  return isSelected(read(settings, 'mesh'), ingress, found);
+  return ingress !== undefined && isServed(read, ingress, (name) => read(objects.IngressClass, `/${name}`));
 });
+
+/** Whether the mesh serves an Ingress in this state, among the classes that `classNamed` finds. */
+export function isServed(
+  read: Read,
+  ingress: Ingress,
+  classNamed: (name: string) => IngressClass | undefined,
+): boolean {
+  const { ingressClassName: name } = ingress.spec ?? {};
+  const named = name === undefined ? undefined : classNamed(name);
+  return read(isDiscovered, ingress.metadata.namespace) && isSelected(read(settings, 'mesh'), ingress, named);
+}
 
 /** Gateways of the Ingresses that are served. Keys are none that a Gateway object can have. */
 export const ingressGateways = collection<Ingress, Gateway>(
