@@ -59,7 +59,10 @@ test('the installed Node wins, arguments arrive whole, and the exit code comes b
     ['validate', '-f', 'a folder'],
     join(folder, 'bin'),
   );
-  expect(ended).toMatchObject({ code: 7, stdout: `${installed} ${heap} ${folder}/app/cmd/main.ts validate -f a folder\n` });
+  expect(ended).toMatchObject({
+    code: 7,
+    stdout: `${installed} ${heap} ${folder}/app/cmd/main.ts validate -f a folder\n`,
+  });
 });
 
 test('through links it finds its own folder, and takes a Node on PATH that is new enough', async () => {
