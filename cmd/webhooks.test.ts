@@ -48,6 +48,17 @@ function commonName(port: number): Promise<unknown> {
   });
 }
 
+function envoyFilter(maximum: string): object {
+  const type = 'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit';
+  const value = { name: 'limit', typed_config: { '@type': type, stat_prefix: 'l', max_connections: maximum } };
+  return {
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: { name: 'e', namespace: 'shop' },
+    spec: { configPatches: [{ applyTo: 'NETWORK_FILTER', patch: { operation: 'INSERT_BEFORE', value } }] },
+  };
+}
+
 const none = () => () => undefined;
 const options = {
   address: '127.0.0.1:0',
@@ -103,6 +114,11 @@ test('answers, counts, warns of absent references, and follows the certificate',
   expect(String(response['warnings'])).toContain('absent');
   const broken = { ...virtualService, spec: { ...virtualService.spec, hosts: [] } };
   expect((await post(webhooks.port, '/validate', broken)).response['allowed']).toBe(false);
+  expect((await post(webhooks.port, '/validate', envoyFilter('5'))).response['allowed']).toBe(true);
+  expect((await post(webhooks.port, '/validate', envoyFilter('many'))).response).toMatchObject({
+    allowed: false,
+    status: { message: expect.stringMatching(/value\.typed_config\.max_connections: must be a number/) },
+  });
   const text = await registry.metrics();
   expect(text).toMatch(/sidecar_injection_requests_total 1\n/);
   expect(text).toMatch(/sidecar_injection_success_total 1\n/);

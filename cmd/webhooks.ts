@@ -4,7 +4,7 @@ import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
 import type { Store } from '../config/store.ts';
-import { validate, validateObject } from '../config/validate.ts';
+import { validate, validateAdmitted } from '../config/validate.ts';
 import type { TlsSource } from '../discovery/xds/server.ts';
 import type { WebhookMetrics } from '../webhook/metrics.ts';
 import { type ServerCertificate, startWebhookServer } from '../webhook/server.ts';
@@ -60,7 +60,7 @@ export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> 
     unreadable: () => settings.diagnostics().map(formatDiagnostic).join('; '),
     cluster: settings.cluster,
     validators: {
-      object: (raw) => validateObject(raw, { unknown: 'ignore' }),
+      object: async (raw) => (await validateAdmitted(raw)).diagnostics,
       amongOthers: (raw) => {
         const { object } = validate(raw, { unknown: 'ignore' });
         return object === undefined
