@@ -19,11 +19,12 @@ import { RootCertificates } from './kube/root-certificates.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { openPlaneWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** Milliseconds for which a leader that is not heard of stays one. */
 const leaseMs = 30_000;
@@ -45,8 +46,9 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (opened === undefined) return;
   await using plane = opened;
   let waitsFor = 'its ports';
+  let webhooks: Webhooks | undefined;
   const readiness = () => {
-    const state = plane.readiness();
+    const state = wholeReadiness(plane, webhooks);
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
   const pages = { ...pagesOf(plane), ready: readiness };
@@ -58,7 +60,8 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     plane.store.sinkOf('kubernetes'),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
-  await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
+  webhooks = await openPlaneWebhooks(plane, plane.store.sinkOf('injector'), log, process.env);
+  await using _webhooks = webhooks;
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
   await using _roots = keepRoots(plane, api, log);
   await using _ingresses = keepIngressStatus(plane, api, log);

@@ -61,6 +61,7 @@ function envoyFilter(maximum: string): object {
 
 const none = () => () => undefined;
 const options = {
+  findings: { report: () => undefined },
   address: '127.0.0.1:0',
   registry: new Registry(),
   log: createLogger('silent'),
@@ -81,7 +82,6 @@ test('says why no pod can be injected', async () => {
   store.sinkOf('test').apply([{ kind: 'ConfigMap', key: 'istio-system/istio-sidecar-injector', object }]);
   const certificate = selfSigned('one.test');
   await using webhooks = await openWebhooks({ ...options, store, tls: { current: () => certificate, onChange: none } });
-  expect(webhooks.ready()).toBe(false);
   await expect(post(webhooks.port, '/inject', testPod())).rejects.toThrow(/503.*template "mine" is not built in/);
 });
 
@@ -101,7 +101,7 @@ test('answers, counts, warns of absent references, and follows the certificate',
     },
     registry,
   });
-  expect(webhooks.ready()).toBe(true);
+  expect(webhooks.readiness()).toEqual({ ready: true, reason: '' });
   expect((await post(webhooks.port, '/inject', testPod())).response).toMatchObject({ allowed: true });
   const virtualService = {
     apiVersion: 'networking.istio.io/v1',
