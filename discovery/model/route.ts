@@ -12,13 +12,14 @@ import type {
   TlsRoute,
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { mergeDelegate } from './delegate.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
 import { ingressVirtualServices } from './ingress-routes.ts';
-import { objects, ruleDomain } from './objects.ts';
+import { objectCollection, objectOf } from './object-collection.ts';
+import { ruleDomain } from './objects.ts';
 import { type PathSemantics, pathSemanticsOf } from './route-semantics.ts';
 import type { ExportTo } from './service.ts';
 
@@ -46,14 +47,15 @@ export interface VirtualRoutes {
  * VirtualServices by `namespace/name`, those that Ingresses stand for by a key that no object has. Those without hosts
  * are delegates and stand only inside others.
  */
-export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRoutes>(
+export const virtualServices = objectCollection<'VirtualService', VirtualRoutes>(
   'virtual-services',
-  [objects.VirtualService, ingressVirtualServices],
+  ['VirtualService'],
   (read, source, object, from) => {
     const hosts = object.spec.hosts ?? [];
     const key = from === ingressVirtualServices ? `${object.metadata.namespace}/Ingress|${source}` : source;
     return hosts.length === 0 ? new Map() : new Map([[key, normalise(read, key, object)]]);
   },
+  [ingressVirtualServices],
 );
 
 /**
@@ -161,7 +163,7 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
 function delegated(read: Read, root: HttpRoute, namespace: string): readonly HttpRoute[] {
   const { name = '', namespace: given = '' } = root.delegate ?? {};
   const from = given === '' ? namespace : given;
-  const object = read(objects.VirtualService, `${from}/${name}`);
+  const object = objectOf(read, 'VirtualService', `${from}/${name}`);
   if (object === undefined || (object.spec.hosts ?? []).length > 0) return [];
   if (!exportedTo(exportToOf(read, object.spec.exportTo ?? [], from), namespace)) return [];
   const names = new Names(from, read(ruleDomain, 'facts'));

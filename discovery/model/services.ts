@@ -3,7 +3,7 @@ import { compareText } from '../../config/object.ts';
 import { grouped, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { autoAddressesOf, wantsAddress } from './auto-address.ts';
-import { objects } from './objects.ts';
+import { objectOf } from './object-collection.ts';
 import type { Service } from './service.ts';
 import { serviceDefinitions } from './service-definitions.ts';
 
@@ -79,7 +79,7 @@ function withAutoAddresses(read: Read, key: string, service: Service): Service {
 
 /** Addresses that a controller wrote into the status win: other readers of the status know them. */
 function statusAddresses(read: Read, service: Service): readonly string[] {
-  const entry = read(objects.ServiceEntry, `${service.source.namespace}/${service.source.name}`);
+  const entry = objectOf(read, 'ServiceEntry', `${service.source.namespace}/${service.source.name}`);
   const all = entry?.status?.addresses ?? [];
   return all
     .filter((address) => (address.host ?? service.hostname) === service.hostname && address.value !== undefined)
