@@ -85,11 +85,14 @@ describe('namespaces', () => {
 describe('objects', () => {
   const world = [namespace('red', { mesh: 'on' }), ...furnished('red'), namespace('blue'), ...furnished('blue')];
 
-  test('of namespaces that are not selected count for nothing, the system namespace’s included', () => {
-    const graph = graphOf([...world, namespace('istio-system'), ...furnished('istio-system')], selecting);
+  test('of namespaces that are not selected count for nothing, but for the configuration in the root namespace', () => {
+    const graph = graphOf(world, selecting);
     expect(counted(graph, 'red')).toEqual(everything);
     expect(counted(graph, 'blue')).toEqual([]);
-    expect(counted(graph, 'istio-system')).toEqual([]);
+    const rooted = graphOf([...world, namespace('istio-system'), ...furnished('istio-system')], selecting);
+    expect(counted(rooted, 'istio-system')).toEqual(
+      everything.filter((kind) => !['Service', 'Pod', 'Secret'].includes(kind)),
+    );
   });
 
   test('come and go with the label of their namespace and with the selectors', () => {
