@@ -20,6 +20,7 @@ import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { debugOf } from './debug.ts';
+import type { Readiness } from './http.ts';
 import { openIdentity, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
@@ -59,7 +60,7 @@ export interface ControlPlane extends AsyncDisposable {
   /** Opens the gRPC ports; resolves with those that are open. */
   readonly listen: () => Promise<{ readonly plain?: Listening; readonly secure?: Listening }>;
   /** Whether proxies may be served, and why not. */
-  readonly readiness: () => { readonly ready: boolean; readonly reason: string };
+  readonly readiness: () => Readiness;
 }
 
 /** Puts the control plane together. Throws where the certificate authority cannot be opened. */
@@ -96,7 +97,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
       () => expiryGauges(identity.authority.state, Date.now())[name] ?? 0,
     );
   }
-  const readiness = (): { ready: boolean; reason: string } =>
+  const readiness = (): Readiness =>
     store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
   const xds: XdsServer = createXdsServer({

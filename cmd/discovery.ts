@@ -7,10 +7,11 @@ import { logFindings } from './finding-log.ts';
 import { openHttp } from './http.ts';
 import { createLogger } from './log.ts';
 import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { openPlaneWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import { discoveryFlags, readSettings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** `meltemi discovery`; serves until SIGINT or SIGTERM. */
 export function discoveryCommand(): Command {
@@ -25,15 +26,18 @@ export function discoveryCommand(): Command {
       return;
     }
     await using plane = await compose({ settings, log, version: version() });
-    await using _http = await openHttp('--httpAddr', settings.httpAddr, pagesOf(plane));
-    await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pagesOf(plane));
+    let webhooks: Webhooks | undefined;
+    const pages = { ...pagesOf(plane), ready: () => wholeReadiness(plane, webhooks) };
+    await using _http = await openHttp('--httpAddr', settings.httpAddr, pages);
+    await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
     using _findings = logFindings(plane.store, log);
     await using source = await startFileSource(
       { path: settings.configDir, check: validate, watch: true, now: Date.now },
       plane.store.sinkOf('files'),
     );
     await plane.listen();
-    await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
+    webhooks = await openPlaneWebhooks(plane, plane.store.sinkOf('injector'), log, process.env);
+    await using _webhooks = webhooks;
     log.info({ folder: source.name, ...settings }, 'serving');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');

@@ -10,17 +10,19 @@ import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
 import { openHttp } from './http.ts';
+import { keepIngressStatus } from './kube/keep-ingress-status.ts';
 import { keepRoots } from './kube/keep-roots.ts';
 import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { openPlaneWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import { rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
+import type { Webhooks } from './webhooks.ts';
 
 /** Objects of a cluster must not be lost for a field that a newer definition let in. */
 const check: CheckObject = (raw) => validate(raw, { unknown: 'warning' });
@@ -42,8 +44,9 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (opened === undefined) return;
   await using plane = opened;
   let waitsFor = 'its ports';
+  let webhooks: Webhooks | undefined;
   const readiness = () => {
-    const state = plane.readiness();
+    const state = wholeReadiness(plane, webhooks);
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
   const pages = { ...pagesOf(plane), ready: readiness };
@@ -55,11 +58,13 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     plane.store.sinkOf('kubernetes'),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
-  await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
+  webhooks = await openPlaneWebhooks(plane, plane.store.sinkOf('injector'), log, process.env);
+  await using _webhooks = webhooks;
   await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
   const holder = process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`;
   const leading = { api, namespace: settings.systemNamespace, holder, elect: settings.leaderElection, log };
   await using _roots = keepRoots(plane, leading);
+  await using _ingresses = keepIngressStatus(plane, leading);
   const statusWrites = statusWriteCounter(plane.metrics.registry);
   await using _status = keepObjectStatus(plane, leading, check, statusWrites);
   await using _addresses = keepEntryAddresses(plane, leading, statusWrites);

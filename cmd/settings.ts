@@ -78,6 +78,7 @@ const featureNames = [
   'ENABLE_ENHANCED_DESTINATIONRULE_MERGE',
   'MAX_CONNECTIONS_PER_SOCKET_EVENT_LOOP',
   'ENABLE_100_CONTINUE_HEADERS',
+  'K8S_INGRESS_NS',
 ] as const;
 
 type Env = Readonly<Record<string, string | undefined>>;

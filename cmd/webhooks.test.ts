@@ -48,8 +48,20 @@ function commonName(port: number): Promise<unknown> {
   });
 }
 
+function envoyFilter(maximum: string): object {
+  const type = 'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit';
+  const value = { name: 'limit', typed_config: { '@type': type, stat_prefix: 'l', max_connections: maximum } };
+  return {
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: { name: 'e', namespace: 'shop' },
+    spec: { configPatches: [{ applyTo: 'NETWORK_FILTER', patch: { operation: 'INSERT_BEFORE', value } }] },
+  };
+}
+
 const none = () => () => undefined;
 const options = {
+  findings: { report: () => undefined },
   address: '127.0.0.1:0',
   registry: new Registry(),
   log: createLogger('silent'),
@@ -70,7 +82,6 @@ test('says why no pod can be injected', async () => {
   store.sinkOf('test').apply([{ kind: 'ConfigMap', key: 'istio-system/istio-sidecar-injector', object }]);
   const certificate = selfSigned('one.test');
   await using webhooks = await openWebhooks({ ...options, store, tls: { current: () => certificate, onChange: none } });
-  expect(webhooks.ready()).toBe(false);
   await expect(post(webhooks.port, '/inject', testPod())).rejects.toThrow(/503.*template "mine" is not built in/);
 });
 
@@ -90,7 +101,7 @@ test('answers, counts, warns of absent references, and follows the certificate',
     },
     registry,
   });
-  expect(webhooks.ready()).toBe(true);
+  expect(webhooks.readiness()).toEqual({ ready: true, reason: '' });
   expect((await post(webhooks.port, '/inject', testPod())).response).toMatchObject({ allowed: true });
   const virtualService = {
     apiVersion: 'networking.istio.io/v1',
@@ -103,6 +114,11 @@ test('answers, counts, warns of absent references, and follows the certificate',
   expect(String(response['warnings'])).toContain('absent');
   const broken = { ...virtualService, spec: { ...virtualService.spec, hosts: [] } };
   expect((await post(webhooks.port, '/validate', broken)).response['allowed']).toBe(false);
+  expect((await post(webhooks.port, '/validate', envoyFilter('5'))).response['allowed']).toBe(true);
+  expect((await post(webhooks.port, '/validate', envoyFilter('many'))).response).toMatchObject({
+    allowed: false,
+    status: { message: expect.stringMatching(/value\.typed_config\.max_connections: must be a number/) },
+  });
   const text = await registry.metrics();
   expect(text).toMatch(/sidecar_injection_requests_total 1\n/);
   expect(text).toMatch(/sidecar_injection_success_total 1\n/);

@@ -4,18 +4,22 @@ import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
 import { surroundingsOf } from '../config/relations/view.ts';
+import type { SourceSink } from '../config/sources/source.ts';
 import type { Store } from '../config/store.ts';
-import { validate, validateObject } from '../config/validate.ts';
+import { validate, validateAdmitted } from '../config/validate.ts';
 import type { TlsSource } from '../discovery/xds/server.ts';
 import type { WebhookMetrics } from '../webhook/metrics.ts';
 import { type ServerCertificate, startWebhookServer } from '../webhook/server.ts';
 import { settingsOfStore } from '../webhook/store-settings.ts';
+import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
 
 export interface WebhooksOptions {
   /** `host:port` to listen on. */
   readonly address: string;
   readonly store: Store;
+  /** Told what is wrong with the injector's settings. */
+  readonly findings: Pick<SourceSink, 'report'>;
   readonly tls: TlsSource;
   readonly registry: Registry;
   readonly log: Logger;
@@ -29,11 +33,13 @@ export interface WebhooksOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
+const isReady: Readiness = { ready: true, reason: '' };
+
 /** Open webhooks. */
 export interface Webhooks extends AsyncDisposable {
   readonly port: number;
-  /** Whether pods can be injected: the injector's configuration has been read. */
-  readonly ready: () => boolean;
+  /** Whether pods can be injected: there is a configuration of the injector that could be read. */
+  readonly readiness: () => Readiness;
 }
 
 /** Opens them; resolves once the port accepts connections. Rejects where it is taken or there is no certificate. */
@@ -50,18 +56,19 @@ export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> 
       compliancePolicy: env['COMPLIANCE_POLICY'] ?? '',
       openShift: env['PLATFORM'] === 'openshift',
     },
+    report: (findings) => options.findings.report('settings', findings),
   });
-  for (const diagnostic of settings.diagnostics()) log.error(`injector: ${formatDiagnostic(diagnostic)}`);
+  const unreadable = () => settings.diagnostics().map(formatDiagnostic).join('; ');
   const at = options.address.lastIndexOf(':');
   const server = await startWebhookServer({
     host: options.address.slice(0, at).replace(/^\[|\]$/g, '') || '::',
     port: Number(options.address.slice(at + 1)),
     certificate: certificateOf(tls),
     settings: settings.settings,
-    unreadable: () => settings.diagnostics().map(formatDiagnostic).join('; '),
+    unreadable,
     cluster: settings.cluster,
     validators: {
-      object: (raw) => validateObject(raw, { unknown: 'ignore' }),
+      object: async (raw) => (await validateAdmitted(raw)).diagnostics,
       amongOthers: (raw) => {
         const { object } = validate(raw, { unknown: 'ignore' });
         return object === undefined ? [] : relate(object, surroundingsOf(store, options.mesh(), options.clusterDomain));
@@ -74,7 +81,10 @@ export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> 
   const unfollow = tls.onChange(() => server.rotate(certificateOf(tls)));
   return {
     port: server.port,
-    ready: () => settings.settings() !== undefined,
+    readiness: () =>
+      settings.settings() === undefined
+        ? { ready: false, reason: `the injector has no settings: ${unreadable()}` }
+        : isReady,
     async [Symbol.asyncDispose]() {
       unfollow();
       settings[Symbol.dispose]();

@@ -1,7 +1,7 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { addressesLease, rootsLease, statusLease } from './names.ts';
+import { addressesLease, ingressLease, rootsLease, statusLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -58,7 +58,7 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   ];
 }
 
-/** In the whole cluster: read what is followed, write the status of mesh objects, keep the roots in every namespace, patch webhooks, review tokens. */
+/** In the whole cluster: read what is followed, write statuses, keep the roots in every namespace, patch webhooks, review tokens. */
 function clusterRules(): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
@@ -86,6 +86,7 @@ function clusterRules(): readonly PolicyRule[] {
       resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
       verbs: ['list', 'patch', 'watch'],
     },
+    { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
     { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
     { nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'], verbs: ['get'] },
   ];
@@ -108,7 +109,7 @@ function ownRules(revision: string): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease],
+      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease, ingressLease],
       verbs: ['get', 'update'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },

@@ -70,7 +70,7 @@ describe('words', () => {
     const dump =
       'Error adding listener(s) l: Proto constraint validation failed (Listener.Address: is required): name: "l" token: "secret"';
     expect(of(gateway('listener', dump, 'l'))).toBe(
-      'listener l is rejected by 1 proxy: Error adding listener(s) l: Proto constraint validation failed (Listener.Address: is required):',
+      'listener l is rejected by 1 proxy: Error adding listener(s) l: Proto constraint validation failed (Listener.Address: is required)',
     );
     expect(of(gateway('listener', 'first\nsecret', 'l'))).not.toContain('secret');
     expect(of(gateway('secret', 'whatever it says', 's'))).toBe('secret s is rejected by 1 proxy');

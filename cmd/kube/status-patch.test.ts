@@ -104,7 +104,7 @@ describe('findings', () => {
       warningOf('invalid-value', `${i}\u001b${'x'.repeat(10_000)}`),
     );
     const { conditions, validationMessages } = patched(undefined, { findings: many }) ?? {};
-    const text = (conditions?.[0] as { message: string }).message;
+    const text = (conditions?.[0] as { message?: string } | undefined)?.message ?? '';
     expect(text.length).toBeLessThan(1_700);
     expect(text).toMatch(/; 95 more$/);
     expect(text).not.toContain('\u001b');

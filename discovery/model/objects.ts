@@ -1,6 +1,7 @@
 // The graph's inputs: configuration objects by kind and `namespace/name`, mesh configuration, and facts of the process.
 import { isDeepStrictEqual } from 'node:util';
 import type { MeshStatus } from '../../config/kinds/common.ts';
+import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import { isKindName, type KindName, kinds, type ObjectOf } from '../../config/kinds/kinds.ts';
 import { defaultMeshConfig, type MeshConfig, parseMeshConfig } from '../../config/mesh.ts';
 import type { ConfigObject } from '../../config/object.ts';
@@ -41,12 +42,20 @@ export interface ProcessFacts {
 export const mesh = query('mesh-config', (read, _key: 'mesh'): MeshConfig => {
   const written = read(meshInput, 'mesh');
   if (written !== undefined) return written;
-  const text = read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts')))?.data?.['mesh'];
-  return (text === undefined ? undefined : parseMeshConfig(text).mesh) ?? defaultMeshConfig;
+  return meshOf(read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts'))));
 });
 
+/** The mesh configuration in a ConfigMap, over the defaults; these alone where there is none. */
+export function meshOf(configMap: ConfigMap | undefined): MeshConfig {
+  const text = configMap?.data?.['mesh'];
+  return (text === undefined ? undefined : parseMeshConfig(text).mesh) ?? defaultMeshConfig;
+}
+
 /** Key of the ConfigMap that holds the mesh configuration: `istio`, or `istio-<revision>`. */
-export function meshConfigMapKey({ systemNamespace, revision }: ProcessFacts): string {
+export function meshConfigMapKey({
+  systemNamespace,
+  revision,
+}: Pick<ProcessFacts, 'systemNamespace' | 'revision'>): string {
   return `${systemNamespace}/istio${revision === undefined || revision === '' || revision === 'default' ? '' : `-${revision}`}`;
 }
 

@@ -14,6 +14,7 @@ import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher-options.ts';
 import { reflect, reflectionServices } from './reflection.ts';
 import type { Variant } from './request.ts';
+import { bytesOf } from './response.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { XdsStream } from './stream.ts';
 import type { StreamStatus, Transport } from './transport.ts';
@@ -260,18 +261,26 @@ function transportOf(call: Call): Transport {
   let begun = false;
   return {
     peer: call.getPeer(),
-    send: ({ bytes, framed }, done) => {
+    send: (message, done) => {
       if (http2 === undefined) {
-        call.write(bytes, () => done());
+        call.write(bytesOf(message), () => done());
         return;
       }
-      // grpc-js would copy each message for each stream; the frame is the same for all that share it.
+      // grpc-js would copy each message for each stream; the pieces are the same for all that share them.
       if (!begun) call.sendMetadata(new grpc.Metadata());
       begun = true;
-      if (!http2.destroyed && http2.writable) http2.write(framed, () => done());
+      if (!http2.destroyed && http2.writable) writeAll(http2, message.pieces, done);
     },
     end: (status, message) => endCall(call, status, message),
   };
+}
+
+/** In one go, so that the socket gets them together. */
+function writeAll(http2: ServerHttp2Stream, pieces: readonly Uint8Array[], done: () => void): void {
+  const last = pieces.length - 1;
+  http2.cork();
+  for (const [i, piece] of pieces.entries()) http2.write(piece, i === last ? () => done() : undefined);
+  http2.uncork();
 }
 
 function endCall(call: Call, status: StreamStatus, message: string): void {
