@@ -21,10 +21,12 @@ import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { debugOf } from './debug.ts';
+import type { Readiness } from './http.ts';
 import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
+import { countRejected } from './rejected-configs.ts';
 import { driveRotation } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
@@ -57,7 +59,7 @@ export interface ControlPlane extends AsyncDisposable {
   /** Opens the gRPC ports; resolves with those that are open. */
   readonly listen: () => Promise<{ readonly plain?: Listening; readonly secure?: Listening }>;
   /** Whether proxies may be served, and why not. */
-  readonly readiness: () => { readonly ready: boolean; readonly reason: string };
+  readonly readiness: () => Readiness;
 }
 
 /** Puts the control plane together. Throws where the certificate authority cannot be opened. */
@@ -66,6 +68,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   const store = new Store();
   const graph = createGraph();
   const metrics = createMetrics(options.version);
+  store.onFindings(countRejected(metrics.registry));
   graph.write(credentialClock, 'now', Date.now());
   graph.write(factsInput, 'facts', {
     cluster: settings.clusterId,
@@ -88,7 +91,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
   if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
-  const readiness = (): { ready: boolean; reason: string } =>
+  const readiness = (): Readiness =>
     store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
   const xds: XdsServer = createXdsServer({

@@ -6,7 +6,7 @@ import { logFindings } from './finding-log.ts';
 import { createLogger } from './log.ts';
 import { checkBy, openMeshFiles } from './mesh-files.ts';
 import { openPages } from './pages.ts';
-import { planeWebhooks } from './plane-webhooks.ts';
+import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import { discoveryFlags, readSettings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -25,11 +25,12 @@ export function discoveryCommand(): Command {
     }
     await using plane = await compose({ settings, log, version: version() });
     await using webhooks = planeWebhooks(plane, log);
-    await using _pages = await openPages(plane, webhooks);
+    await using _pages = await openPages(plane, webhooks, () => wholeReadiness(plane, webhooks));
+    using _findings = logFindings(plane.store, log);
     await using mesh = await openMeshFiles(plane, log);
     await using source = await startFileSource(
       { path: settings.configDir, check: checkBy(settings), watch: true, now: Date.now },
-      mesh.besides(logFindings(plane.store.sinkOf('files'), log)),
+      mesh.besides(plane.store.sinkOf('files')),
     );
     await plane.listen();
     await webhooks.open();

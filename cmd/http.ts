@@ -11,9 +11,15 @@ export type Page =
 /** Query of a debug page. */
 export type PageQuery = Readonly<Record<string, string>>;
 
+/** Whether the control plane may be used, and why not. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
 /** Pages by path. `debug` gives undefined for a path it does not know. */
 export interface HttpPages {
-  readonly ready: () => { readonly ready: boolean; readonly reason: string };
+  readonly ready: () => Readiness;
   readonly version: string;
   readonly metrics: () => Promise<{ readonly text: string; readonly type: string }>;
   /** The page under /debug/; `peer` is the caller's address and `authorization` its header, for access control. */

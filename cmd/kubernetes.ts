@@ -4,25 +4,23 @@ import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
-import { selectorMatches } from '../discovery/model/discovered.ts';
+import type { CheckObject } from '../config/sources/source.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
-import { standForElection } from './kube/election.ts';
-import { reportFindings } from './kube/findings-log.ts';
-import { rootsLease } from './kube/names.ts';
-import { RootCertificates } from './kube/root-certificates.ts';
+import { logFindings } from './finding-log.ts';
+import { keepIngressStatus } from './kube/keep-ingress-status.ts';
+import { keepRoots } from './kube/keep-roots.ts';
+import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { checkBy, openMeshFiles } from './mesh-files.ts';
 import { openPages } from './pages.ts';
-import { planeWebhooks } from './plane-webhooks.ts';
+import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
+import { rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
-
-/** Milliseconds for which a leader that is not heard of stays one. */
-const leaseMs = 30_000;
 
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
 export async function serveKubernetes(settings: Settings, log: Logger): Promise<void> {
@@ -41,22 +39,30 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (opened === undefined) return;
   await using plane = opened;
   let waitsFor = 'its ports';
+  await using webhooks = planeWebhooks(plane, log);
   const readiness = () => {
-    const state = plane.readiness();
+    const state = wholeReadiness(plane, webhooks);
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
-  await using webhooks = planeWebhooks(plane, log);
   await using _pages = await openPages(plane, webhooks, readiness);
-  await using _findings = reportFindings(plane.store, log);
+  using _findings = logFindings(plane.store, log);
   await using mesh = await openMeshFiles(plane, log);
+  // Objects of a cluster must not be lost for a field that a newer definition let in.
+  const check: CheckObject = checkBy(settings, 'warning');
   await using _source = startKubeSource(
-    { api, check: checkBy(settings, 'warning'), sleep: rest, random: Math.random, now: Date.now },
+    { api, check, sleep: rest, random: Math.random, now: Date.now },
     mesh.besides(plane.store.sinkOf('kubernetes')),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
   await webhooks.open();
   await using _registration = registerWebhooks(plane, api, log);
-  await using _roots = keepRoots(plane, api, log);
+  const holder = process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`;
+  const leading = { api, namespace: settings.systemNamespace, holder, elect: settings.leaderElection, log };
+  await using _roots = keepRoots(plane, leading);
+  await using _ingresses = keepIngressStatus(plane, leading);
+  const statusWrites = statusWriteCounter(plane.metrics.registry);
+  await using _status = keepObjectStatus(plane, leading, check, statusWrites);
+  await using _addresses = keepEntryAddresses(plane, leading, statusWrites);
   await plane.listen();
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');
@@ -114,76 +120,5 @@ function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): Async
     },
     registry: metrics.registry,
     log,
-  });
-}
-
-/** The roots in every namespace, changed by the leader of the replicas only. */
-function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
-  const { settings, store, identity, graph, xds } = plane;
-  const warn = (message: string): void => log.warn(message);
-  const roots = new RootCertificates({
-    api,
-    store,
-    name: settings.rootConfigMap,
-    roots: identity.roots.current,
-    isDiscovered: (namespace) => {
-      const { discoverySelectors: selectors = [] } = graph.read(mesh, 'mesh');
-      const implied = { 'kubernetes.io/metadata.name': namespace };
-      const labels = { ...implied, ...store.get('Namespace', `/${namespace}`)?.metadata.labels };
-      return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
-    },
-    sleep: rest,
-    log: warn,
-  });
-  const stop = new AbortController();
-  const election = standForElection(
-    {
-      api,
-      namespace: settings.systemNamespace,
-      name: rootsLease(settings.revision),
-      holder: process.env['POD_NAME'] ?? `${hostname()}-${randomUUID()}`,
-      durationMs: leaseMs,
-      sleep: rest,
-      monotonic: () => performance.now(),
-      now: Date.now,
-      changed: (leading) => {
-        log.info({ leading }, `leader election for ${settings.rootConfigMap}`);
-        roots.lead(leading);
-      },
-      log: warn,
-    },
-    stop.signal,
-  );
-  const unfollow = [
-    identity.roots.onChange(() => roots.lookAtAll()),
-    // Other discoverySelectors may be in force once this is published.
-    store.subscribe((changes) => {
-      const ours = changes.some(
-        ({ kind, key }) => kind === 'ConfigMap' && key.startsWith(`${settings.systemNamespace}/`),
-      );
-      if (ours) xds.publisher.idle().then(() => roots.lookAtAll(), warn);
-    }),
-  ];
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const one of unfollow) one();
-      stop.abort();
-      await roots[Symbol.asyncDispose]();
-      await election;
-    },
-  };
-}
-
-/** Waits; resolves early when the signal aborts. */
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
   });
 }

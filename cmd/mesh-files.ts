@@ -4,7 +4,6 @@ import { besideMeshFiles, startMeshFiles } from '../config/sources/mesh-files.ts
 import type { CheckObject, SourceSink } from '../config/sources/source.ts';
 import { validate } from '../config/validate.ts';
 import type { ControlPlane } from './compose.ts';
-import { logFindings } from './finding-log.ts';
 import type { Logger } from './log.ts';
 import type { Settings } from './settings.ts';
 
@@ -25,10 +24,7 @@ export async function openMeshFiles({ settings, store }: ControlPlane, log: Logg
   const name = revision === '' || revision === 'default' ? 'istio' : `istio-${revision}`;
   const configMap = { namespace, name };
   log.info({ mesh, networks }, `mesh configuration comes from files, not from ConfigMap ${namespace}/${name}`);
-  const source = await startMeshFiles(
-    { mesh, networks, configMap, now: Date.now },
-    logFindings(store.sinkOf('mesh files'), log),
-  );
+  const source = await startMeshFiles({ mesh, networks, configMap, now: Date.now }, store.sinkOf('mesh files'));
   return {
     besides: (sink) => besideMeshFiles(sink, configMap),
     [Symbol.asyncDispose]: () => source[Symbol.asyncDispose](),

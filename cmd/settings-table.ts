@@ -308,6 +308,12 @@ export const settingsTable = {
     default: 'true',
     means: "Whether it must fit the proxy's namespace and service account; without the check nobody gets secrets.",
   },
+  leaderElection: {
+    type: bool,
+    env: 'ENABLE_LEADER_ELECTION',
+    default: 'true',
+    means: 'Whether replicas agree by Leases on who writes to the cluster; without, this one writes.',
+  },
   debugEndpoints: { type: bool, env: 'ENABLE_DEBUG_ON_HTTP', default: 'true', means: 'Whether there is `/debug`.' },
   debugAuth: {
     type: bool,
@@ -414,6 +420,11 @@ export const features: Readonly<Record<string, Feature>> = {
     type: bool,
     default: 'false',
     means: 'A Gateway counts for workloads of its own namespace only.',
+  },
+  K8S_INGRESS_NS: {
+    type: name,
+    default: '',
+    means: "Namespace of the ingress gateway that serves Ingresses; empty: the control plane's own.",
   },
   PILOT_TRACE_SAMPLING: { type: decimal(0, 100), default: '1', means: 'Percentage of requests that are traced.' },
 };

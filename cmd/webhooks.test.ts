@@ -49,9 +49,21 @@ function commonName(port: number | undefined): Promise<unknown> {
   });
 }
 
+function envoyFilter(maximum: string): object {
+  const type = 'type.googleapis.com/envoy.extensions.filters.network.connection_limit.v3.ConnectionLimit';
+  const value = { name: 'limit', typed_config: { '@type': type, stat_prefix: 'l', max_connections: maximum } };
+  return {
+    apiVersion: 'networking.istio.io/v1alpha3',
+    kind: 'EnvoyFilter',
+    metadata: { name: 'e', namespace: 'shop' },
+    spec: { configPatches: [{ applyTo: 'NETWORK_FILTER', patch: { operation: 'INSERT_BEFORE', value } }] },
+  };
+}
+
 const none = () => () => undefined;
 const options = {
   settings: readSettings({ httpsAddr: '127.0.0.1:0' }, [], {}).settings,
+  findings: { report: () => undefined },
   registry: new Registry(),
   log: createLogger('silent'),
   mesh: () => defaultMeshConfig,
@@ -74,7 +86,7 @@ test('says why no pod can be injected', async () => {
   const certificate = selfSigned('one.test');
   await using webhooks = webhooksOf({ ...options, store, tls: { current: () => certificate, onChange: none } });
   const port = await webhooks.open();
-  expect(webhooks.ready()).toBe(false);
+  expect(webhooks.readiness().ready).toBe(false);
   await expect(post(port, '/inject', testPod())).rejects.toThrow(/503.*template "mine" is not built in/);
 });
 
@@ -95,7 +107,7 @@ test('answers, counts, warns of absent references, and follows the certificate',
     registry,
   });
   const port = await webhooks.open();
-  expect(webhooks.ready()).toBe(true);
+  expect(webhooks.readiness()).toEqual({ ready: true, reason: '' });
   expect((await post(port, '/inject', testPod())).response).toMatchObject({ allowed: true });
   const virtualService = {
     apiVersion: 'networking.istio.io/v1',
@@ -108,6 +120,11 @@ test('answers, counts, warns of absent references, and follows the certificate',
   expect(String(response['warnings'])).toContain('absent');
   const broken = { ...virtualService, spec: { ...virtualService.spec, hosts: [] } };
   expect((await post(port, '/validate', broken)).response['allowed']).toBe(false);
+  expect((await post(port, '/validate', envoyFilter('5'))).response['allowed']).toBe(true);
+  expect((await post(port, '/validate', envoyFilter('many'))).response).toMatchObject({
+    allowed: false,
+    status: { message: expect.stringMatching(/value\.typed_config\.max_connections: must be a number/) },
+  });
   const text = await registry.metrics();
   expect(text).toMatch(/sidecar_injection_requests_total 1\n/);
   expect(text).toMatch(/sidecar_injection_success_total 1\n/);

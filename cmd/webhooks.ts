@@ -3,18 +3,23 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
+import { surroundingsOf } from '../config/relations/view.ts';
+import type { SourceSink } from '../config/sources/source.ts';
 import type { Store } from '../config/store.ts';
-import { validate, validateObject } from '../config/validate.ts';
+import { validate, validateAdmitted } from '../config/validate.ts';
 import type { TlsSource } from '../discovery/xds/server-credentials.ts';
 import type { WebhookMetrics } from '../webhook/metrics.ts';
 import { type ServerCertificate, startWebhookServer, type WebhookHandlers } from '../webhook/server.ts';
 import { settingsOfStore } from '../webhook/store-settings.ts';
 import type { Validators } from '../webhook/validate.ts';
+import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
 import type { Settings } from './settings.ts';
 
 export interface WebhooksOptions {
   readonly store: Store;
+  /** Told what is wrong with the injector's settings. */
+  readonly findings: Pick<SourceSink, 'report'>;
   readonly registry: Registry;
   readonly log: Logger;
   /** Names and switches; `httpsAddr` is where they listen, and empty where they are on somebody else's port. */
@@ -25,12 +30,14 @@ export interface WebhooksOptions {
   readonly mesh: () => MeshConfig;
 }
 
+const isReady: Readiness = { ready: true, reason: '' };
+
 /** The webhooks of a control plane. */
 export interface Webhooks extends AsyncDisposable {
   /** What they answer: 503 until the store holds everything, so that no pod is answered by defaults. */
   readonly handlers: WebhookHandlers;
-  /** Whether pods can be injected: the injector's configuration has been read. */
-  readonly ready: () => boolean;
+  /** Whether pods can be injected: there is a configuration of the injector that could be read. */
+  readonly readiness: () => Readiness;
   /**
    * Opens their own port once the store holds everything; gives it, or undefined where there is none. Rejects where it
    * is taken.
@@ -52,10 +59,12 @@ export function webhooksOf(options: WebhooksOptions): Webhooks {
       compliancePolicy: settings.compliancePolicy,
       openShift: settings.platform === 'openshift',
     },
+    report: (findings) => options.findings.report('settings', findings),
   });
+  const unreadable = (): string => injector.diagnostics().map(formatDiagnostic).join('; ');
   const handlers: WebhookHandlers = {
     settings: () => (store.synced ? injector.settings() : undefined),
-    unreadable: () => injector.diagnostics().map(formatDiagnostic).join('; '),
+    unreadable,
     cluster: injector.cluster,
     validators: validatorsOf(options),
     metrics: webhookMetrics(options.registry),
@@ -65,9 +74,11 @@ export function webhooksOf(options: WebhooksOptions): Webhooks {
   const opened = new AsyncDisposableStack();
   return {
     handlers,
-    ready: () => handlers.settings() !== undefined,
+    readiness: () =>
+      injector.settings() === undefined
+        ? { ready: false, reason: `the injector has no settings: ${unreadable()}` }
+        : isReady,
     open: async () => {
-      for (const diagnostic of injector.diagnostics()) log.error(`injector: ${formatDiagnostic(diagnostic)}`);
       if (settings.httpsAddr === '') return undefined;
       if (tls === undefined) {
         log.warn('--httpsAddr stays closed: nobody makes a certificate for it (PILOT_CERT_PROVIDER, ENABLE_CA_SERVER)');
@@ -95,10 +106,10 @@ function placeOf({ httpsAddr }: Settings): { readonly host: string; readonly por
 
 function validatorsOf({ store, settings, mesh }: WebhooksOptions): Validators {
   return {
-    object: (raw) => validateObject(raw, { unknown: 'ignore' }),
+    object: async (raw) => (await validateAdmitted(raw)).diagnostics,
     amongOthers: (raw) => {
       const { object } = validate(raw, { unknown: 'ignore' });
-      return object === undefined ? [] : relate(object, { objects: store, mesh: mesh(), domain: settings.domain });
+      return object === undefined ? [] : relate(object, surroundingsOf(store, mesh(), settings.domain));
     },
   };
 }

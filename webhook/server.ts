@@ -18,7 +18,7 @@ import {
   parseReview,
   reviewLimits,
 } from './review.ts';
-import { type Validators, validateAdmitted } from './validate.ts';
+import { answerValidation, type Validators } from './validate.ts';
 import { podNameOf } from './workload-meta.ts';
 
 /** A server certificate with its key, both PEM; the chain has the leaf first. */
@@ -144,15 +144,15 @@ function webhookOf(url: string): 'inject' | 'validate' {
 /** Either an answer or the reason why the call cannot be answered. */
 type Outcome = AdmissionAnswer | { readonly status: number; readonly problem: string };
 
-type Answerer = (request: AdmissionRequest, path: string, handlers: WebhookHandlers) => Outcome;
+type Answerer = (request: AdmissionRequest, path: string, handlers: WebhookHandlers) => Outcome | Promise<Outcome>;
 
-function answer(
+async function answer(
   http: FastifyRequest,
   reply: FastifyReply,
   handlers: WebhookHandlers,
   webhook: 'inject' | 'validate',
   decide: Answerer,
-): FastifyReply {
+): Promise<FastifyReply> {
   const refuse = (status: number, message: string) => {
     handlers.metrics.httpError(webhook, status);
     return reply.code(status).type('text/plain').send(message);
@@ -161,7 +161,7 @@ function answer(
   const parsed = parseReview(http.body.toString('utf8'));
   if ('problem' in parsed) return refuse(parsed.problem.status, parsed.problem.message);
   const { request } = parsed;
-  const outcome = decide(request, decodedPath(http.url), handlers);
+  const outcome = await decide(request, decodedPath(http.url), handlers);
   if ('problem' in outcome) return refuse(outcome.status, outcome.problem);
   if (!outcome.allowed) {
     const { namespace, name } = request;
@@ -211,6 +211,6 @@ function injectAnswer(request: AdmissionRequest, path: string, handlers: Webhook
   return done('failure', { allowed: false, message: `${about}: ${result.problems.join('; ')}` });
 }
 
-function validateAnswer(request: AdmissionRequest, _path: string, handlers: WebhookHandlers): Outcome {
-  return validateAdmitted(request, handlers.validators, handlers.metrics);
+function validateAnswer(request: AdmissionRequest, _path: string, handlers: WebhookHandlers): Promise<Outcome> {
+  return answerValidation(request, handlers.validators, handlers.metrics);
 }

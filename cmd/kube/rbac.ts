@@ -2,7 +2,7 @@
 import { cacertsName, caSecretName } from '../../certs/ca-secret.ts';
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { rootsLease } from './names.ts';
+import { addressesLease, ingressLease, rootsLease, statusLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -63,7 +63,7 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   ];
 }
 
-/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
+/** In the whole cluster: read what is followed, write statuses, keep the roots in every namespace, patch webhooks, review tokens. */
 function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
@@ -75,6 +75,14 @@ function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
         .sort(compareText),
       verbs: ['list', 'watch'],
     })),
+    ...groups.flatMap((group) => {
+      const plurals = meshPlurals(group);
+      if (plurals.length === 0) return [];
+      return [
+        { apiGroups: [group], resources: plurals, verbs: ['get'] },
+        { apiGroups: [group], resources: plurals.map((plural) => `${plural}/status`), verbs: ['patch'] },
+      ];
+    }),
     // Creation cannot be limited to a name.
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
     { apiGroups: [''], resources: ['configmaps'], resourceNames: [rootConfigMap], verbs: ['patch'] },
@@ -83,12 +91,21 @@ function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
       resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
       verbs: ['list', 'patch', 'watch'],
     },
+    { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
     { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
     { nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'], verbs: ['get'] },
   ];
 }
 
-/** In its own namespace: the CA's Secret, the Lease, and the Gateway by which the validation webhook is tried (dry run). */
+/** Kinds of a group whose objects are told in their status what is wrong with them. */
+function meshPlurals(group: string): readonly string[] {
+  return kindNames
+    .filter((kind) => kinds[kind].group === group && !kinds[kind].builtin)
+    .map((kind) => kinds[kind].plural as string)
+    .sort(compareText);
+}
+
+/** In its own namespace: the CA's Secret, the Leases, and the Gateway by which the validation webhook is tried (dry run). */
 function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
   const caSecrets = [caSecretName.name, ...(cacerts ? [cacertsName.name] : [])];
   return [
@@ -98,7 +115,7 @@ function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision)],
+      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease, ingressLease],
       verbs: ['get', 'update'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },

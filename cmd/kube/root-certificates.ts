@@ -2,6 +2,7 @@
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { refusal } from './refusal.ts';
 
 /** What keeping them needs. Times in milliseconds. */
 export interface RootCertificatesOptions {
@@ -150,6 +151,6 @@ export class RootCertificates implements AsyncDisposable {
     if ([200, 201, 404, 409].includes(answer.status)) return true;
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
     if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
-    throw new Error(`the API server answered ${answer.status} ${message.slice(0, 300)}`);
+    throw refusal(answer);
   }
 }

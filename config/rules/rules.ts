@@ -8,6 +8,7 @@ import { checkEnvoyFilter } from './envoy-filter.ts';
 import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
 import type { Findings } from './finding.ts';
 import { checkGateway } from './gateway.ts';
+import { checkIngress } from './ingress.ts';
 import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkProxyConfig } from './proxy-config.ts';
 import { checkRequestAuthentication } from './request-authentication.ts';
@@ -32,6 +33,7 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleCon
 const rules: Rules = {
   ConfigMap: (object, { sharedMeshConfig }) => checkConfigMap(object, sharedMeshConfig),
   Secret: checkSecret,
+  Ingress: checkIngress,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,
   DestinationRule: checkDestinationRule,

@@ -99,6 +99,7 @@ export class Graph {
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
   readonly #byKey = new WeakMap<object, Cell>();
+  readonly #derivers = new Map<unknown, Map<unknown, Readable<never, unknown>>>();
   #revision = 1;
   #frames = 0;
   #frame: Frame | undefined = undefined;
@@ -344,23 +345,37 @@ export class Graph {
   }
 
   #addMember(state: CollectionState, source: unknown, key: string, id: string): Member {
-    const member: Member = { cell: undefined as unknown as Cell, items: EMPTY_ITEMS };
-    const { collection } = state;
-    const node = query<string, ReadonlyMap<string, unknown>>(
-      `${collection.name}.derive`,
-      (read) => {
-        const value = read(source as Input<string, unknown>, key);
-        return value === undefined ? EMPTY_ITEMS : collection.derive(read, key, value, source as never);
-      },
-      { equals: () => false },
-    );
-    member.cell = new Cell(node as unknown as Readable<never, unknown>, key, id);
-    member.cell.onMark = () => {
+    const cell = new Cell(this.#deriverOf(state.collection, source), key, id);
+    const member: Member = { cell, items: EMPTY_ITEMS };
+    cell.onMark = () => {
       state.pending.add(member);
       this.#unsettled = true;
     };
     state.members.set(id, member);
     return member;
+  }
+
+  /** The query behind the members that a collection has from one source. */
+  #deriverOf(collection: Collection<string, unknown>, source: unknown): Readable<never, unknown> {
+    let derivers = this.#derivers.get(collection);
+    if (derivers === undefined) {
+      derivers = new Map();
+      this.#derivers.set(collection, derivers);
+    }
+    let deriver = derivers.get(source);
+    if (deriver === undefined) {
+      const derived = query<string, ReadonlyMap<string, unknown>>(
+        `${collection.name}.derive`,
+        (read, key) => {
+          const value = read(source as Input<string, unknown>, key);
+          return value === undefined ? EMPTY_ITEMS : collection.derive(read, key, value, source as never);
+        },
+        { equals: () => false },
+      );
+      deriver = derived as unknown as Readable<never, unknown>;
+      derivers.set(source, deriver);
+    }
+    return deriver;
   }
 
   #settle(): void {

@@ -191,8 +191,10 @@ const placedOutbound = query<PlacedKey, OutboundDirectories>(
   (read, { shared, views }) => {
     const { placed, ...directories } = read(sharedOutbound, shared);
     const own = { cluster: new Map<string, ResourceRef>(), endpoints: new Map<string, ResourceRef>() };
+    const texts = views.map(viewId);
     for (const { entry, policy } of placed) {
-      const { cluster, endpoints } = placedRefs(entry, views[policy] ?? anywhere);
+      const place = { entry, view: views[policy] ?? anywhere, text: texts[policy] ?? '' };
+      const { cluster, endpoints } = read(placedEntry, place);
       own.cluster.set(entry.name, cluster);
       if (endpoints !== undefined) own.endpoints.set(entry.name, endpoints);
     }
@@ -203,6 +205,20 @@ const placedOutbound = query<PlacedKey, OutboundDirectories>(
   },
   { idOf: ({ shared, views }) => `${sharedId(shared)}|${views.map(viewId).join('|')}`, equals: sameDirectories },
 );
+
+interface PlaceKey {
+  readonly entry: ClusterEntry;
+  readonly view: EndpointView;
+  /** Text of the view. */
+  readonly text: string;
+}
+
+/** The cells of one entry for a place: shared by the namespaces that have the entry. */
+const placedEntry = query<PlaceKey, EntryRefs>('placed-entry', (_read, { entry, view }) => placedRefs(entry, view), {
+  idOf: ({ entry, text }) => `${entry.name}|${entry.key.id}|${entry.endpoints}|${text}`,
+  // The key says all.
+  equals: () => true,
+});
 
 function placeIn(policies: EndpointPolicy[], policy: EndpointPolicy): number {
   const known = policies.findIndex((other) => isDeepStrictEqual(other, policy));
