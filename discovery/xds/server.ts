@@ -100,7 +100,11 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
       const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
       const adopting = {
         accept: (connection: Duplex) => injector.injectConnection(connection),
-        close: (graceMs: number) => closeServer(server, graceMs),
+        close: (graceMs: number) => {
+          // The server knows only connections of ports of its own.
+          injector.drain(graceMs);
+          return closeServer(server, graceMs);
+        },
       };
       open.add(adopting);
       return adopting;
