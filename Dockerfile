@@ -24,5 +24,5 @@ COPY cmd ./cmd
 # 15010 xDS in plain text, 15012 xDS and CA with TLS, 15014 metrics, 15017 webhooks, 8080 readiness and debug.
 EXPOSE 15010 15012 15014 15017 8080
 USER 1000:1000
-ENTRYPOINT ["node", "cmd/main.ts"]
+ENTRYPOINT ["cmd/meltemi"]
 CMD ["discovery"]

@@ -1,5 +1,6 @@
-// The authority's record as Kubernetes Secret istio-ca-secret, safe when several replicas create or change it at once.
+// The authority's record as a Kubernetes Secret, safe when several replicas create or change it at once.
 import type { CaRecord, CaStore, StoredRecord } from './ca-record.ts';
+import { generatedMark } from './plugged.ts';
 import { type Refusal, refused } from './refusal.ts';
 
 /** A Secret as the API server knows it (core/v1). */
@@ -25,11 +26,20 @@ export interface SecretClient {
   update(secret: SecretObject): Promise<'updated' | 'conflict'>;
 }
 
-export const caSecretName = 'istio-ca-secret';
+/** Which Secret holds the record. */
+export interface CaSecretName {
+  readonly name: string;
+  /** A key without which the Secret is somebody else's, not to be used or changed. */
+  readonly mark?: string;
+}
+
+export const caSecretName: CaSecretName = { name: 'istio-ca-secret' };
+/** The Secret that operators plug their own CA in by; the mark says that it is ours (USE_CACERTS_FOR_SELF_SIGNED_CA). */
+export const cacertsName: CaSecretName = { name: 'cacerts', mark: generatedMark };
 const caSecretType = 'istio.io/ca-root';
 
-/** Keeps the record in that namespace's `istio-ca-secret`, in the layout that Istio reads and writes. */
-export function caSecret(client: SecretClient, namespace: string, name: string = caSecretName): CaStore {
+/** Keeps the record in that namespace's Secret, in the layout that Istio reads and writes. */
+export function caSecret(client: SecretClient, namespace: string, { name, mark } = caSecretName): CaStore {
   const secretOf = (record: CaRecord, resourceVersion?: string): SecretObject => ({
     apiVersion: 'v1',
     kind: 'Secret',
@@ -47,12 +57,18 @@ export function caSecret(client: SecretClient, namespace: string, name: string =
       const record = Object.fromEntries(
         entries.map(([key, text]) => [key, Buffer.from(text, 'base64').toString('utf8')]),
       );
+      if (mark !== undefined && !(mark in record)) {
+        return refused(`Secret ${namespace}/${name} has no key ${mark}: it is a CA of somebody else`);
+      }
       const version = secret.metadata.resourceVersion;
       return version === undefined
         ? refused(`Secret ${namespace}/${name} has no resourceVersion`)
         : { record, version };
     },
-    create: async (record) => ((await client.create(secretOf(record))) === 'created' ? 'created' : 'exists'),
+    create: async (record) => {
+      const marked = mark === undefined ? record : { ...record, [mark]: '' };
+      return (await client.create(secretOf(marked))) === 'created' ? 'created' : 'exists';
+    },
     replace: async (record, version) =>
       (await client.update(secretOf(record, version))) === 'updated' ? 'replaced' : 'conflict',
   };

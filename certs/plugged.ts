@@ -27,10 +27,21 @@ const revocationFiles = ['ca-crl.pem', 'ca.crl'];
 const knownNames = [...nameSets.flatMap((names) => [...requiredOf(names), names.chain ?? '']), ...revocationFiles];
 const largestFile = 1024 * 1024;
 
-/** Whether the directory holds any file of a CA; then it must hold a complete one. */
-export async function hasPluggedCa(directory: string): Promise<boolean> {
+/** The key by which Secret `cacerts` says that it holds a self-signed CA (USE_CACERTS_FOR_SELF_SIGNED_CA). */
+export const generatedMark = 'istio-generated';
+
+/**
+ * Whether the directory holds any file of a CA; then it must hold a complete one. With `exceptOwn`, a self-signed CA
+ * that is only mounted there does not count.
+ */
+export async function hasPluggedCa(
+  directory: string,
+  options: { readonly exceptOwn?: boolean } = {},
+): Promise<boolean> {
   const files = await readPluggedFiles(directory);
-  return isRefused(files) || files.size > 0;
+  const isOwn =
+    options.exceptOwn === true && (await readdir(directory).catch((): string[] => [])).includes(generatedMark);
+  return !isOwn && (isRefused(files) || files.size > 0);
 }
 
 /** The authority in `directory`; read again whenever the directory changes and on each refresh. */

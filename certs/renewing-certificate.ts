@@ -24,8 +24,8 @@ export interface HeldCertificate {
 
 export interface CertificateSubject {
   readonly uris: readonly string[];
-  readonly dnsNames: readonly string[];
-  /** May change over time. */
+  /** May change over time, as may the lifetime. */
+  readonly dnsNames: () => readonly string[];
   readonly lifetimeSeconds: () => number;
 }
 
@@ -40,6 +40,7 @@ export class RenewingCertificate implements Disposable {
   readonly #listeners = new Set<(held: HeldCertificate) => void>();
   readonly #unsubscribe: () => void;
   #held: HeldCertificate | undefined;
+  #heldNames: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #issuing: Promise<void> | undefined;
   #disposed = false;
@@ -85,6 +86,11 @@ export class RenewingCertificate implements Disposable {
     return this.#issuing;
   }
 
+  /** Makes a new certificate where the one in force has other names than it should. */
+  namesMayHaveChanged(): void {
+    if (this.#held !== undefined && this.#heldNames.join() !== this.#subject.dnsNames().join()) this.#renewSoon(0);
+  }
+
   [Symbol.dispose](): void {
     this.#disposed = true;
     this.#unsubscribe();
@@ -102,9 +108,11 @@ export class RenewingCertificate implements Disposable {
       this.#renewSoon(retryAfter);
       return;
     }
-    const { uris, dnsNames } = this.#subject;
+    const { uris } = this.#subject;
+    const dnsNames = this.#subject.dnsNames();
     const publicKeyInfo = publicKey.export({ format: 'der', type: 'spki' });
     const leaf = await issueLeaf(signer, { publicKeyInfo, keyKind: 'ec', uris, dnsNames, ...validity }, this.#env);
+    this.#heldNames = dnsNames;
     this.#publish({
       certificateChain: [formatPem('CERTIFICATE', leaf), ...signer.intermediates].join(''),
       privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),

@@ -107,7 +107,7 @@ test('a lagging proxy of another replica is waited for and named', async () => {
   c.laggards = ['web-1', 'web-2'];
   await looks([b, c, a], 1);
   expect(await looks([a, b, c], 20)).toBe(false);
-  expect(a.waiting).toEqual(['replica c waits for 2 proxies: web-1, web-2']);
+  expect(a.waiting).toEqual(['replica c waits for 2 of its proxies: web-1, web-2']);
   c.laggards = [];
   expect(await looks([a, b, c])).toBe(true);
 });

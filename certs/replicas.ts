@@ -207,7 +207,7 @@ export class Replicas implements ReplicaAgreement {
             : !this.#isHere(report)
               ? 'is not at this step yet'
               : report.lagging > 0
-                ? `waits for ${report.lagging} proxies: ${report.first.join(', ')}`
+                ? `waits for ${report.lagging} of its proxies: ${report.first.join(', ')}`
                 : report.ready
                   ? undefined
                   : 'gives its proxies time to come back';

@@ -11,6 +11,8 @@ import { readSigningKey } from './signer.ts';
 export interface SelfSignedOptions extends RootOptions {
   /** The root is renewed when less than this percentage of its life is left. */
   readonly renewalPercent?: number;
+  /** False leaves the root to end. */
+  readonly isRenewed?: boolean;
 }
 
 /** How often a write that met another writer is tried again. */
@@ -97,7 +99,8 @@ async function renewIfDue(
   const { record, version } = stored;
   const [root] = parseCertificates(record['ca-cert.pem'] ?? '').certificates;
   const key = readSigningKey(record['ca-key.pem'] ?? '');
-  const isDue = root?.selfSigned === true && isRenewalDue(root, env.now(), options.renewalPercent);
+  const isKept = root?.selfSigned === true && options.isRenewed !== false;
+  const isDue = isKept && isRenewalDue(root, env.now(), options.renewalPercent);
   if (!isDue || root === undefined || isRefused(key) || record['rotation.json'] !== undefined) {
     return stored;
   }

@@ -32,14 +32,16 @@ export function serverNames(options: ServerNameOptions): readonly string[] {
 /** Makes and keeps the certificate. Dispose of it when the server ends. */
 export function serverCertificate(
   authority: Authority,
-  names: readonly string[],
+  names: () => readonly string[],
   env: CertsEnvironment,
 ): RenewingCertificate {
   return new RenewingCertificate(authority, { uris: [], dnsNames: names, lifetimeSeconds: () => lifetimeSeconds }, env);
 }
 
 /** What a TLS server needs to present the certificate and to verify clients' ones against our roots. */
-export function tlsContextOf(held: HeldCertificate): SecureContextOptions {
+export function tlsContextOf(
+  held: Pick<HeldCertificate, 'certificateChain' | 'privateKey' | 'rootBundle'>,
+): SecureContextOptions {
   return {
     cert: held.certificateChain,
     key: held.privateKey,
@@ -48,5 +50,16 @@ export function tlsContextOf(held: HeldCertificate): SecureContextOptions {
     // A resumed session would keep a client's certificate trusted after its root was dropped.
     secureOptions: constants.SSL_OP_NO_TICKET,
     sessionIdContext: 'meltemi',
+  };
+}
+
+/** The certificate as servers follow it. It presents nothing until the first one is made. */
+export function tlsSourceOf(certificate: RenewingCertificate): {
+  readonly current: () => SecureContextOptions;
+  readonly onChange: (listener: () => void) => () => void;
+} {
+  return {
+    current: () => (certificate.current === undefined ? {} : tlsContextOf(certificate.current)),
+    onChange: (listener) => certificate.subscribe(() => listener()),
   };
 }

@@ -137,7 +137,7 @@ export class WorkloadSecrets implements Disposable {
     if (this.#entries.size >= this.#options.mostIdentities) {
       return refused(`secrets for ${this.#options.mostIdentities} identities are held already`);
     }
-    const subject = { uris: [id], dnsNames: [], lifetimeSeconds: this.#options.lifetimeSeconds };
+    const subject = { uris: [id], dnsNames: () => [], lifetimeSeconds: this.#options.lifetimeSeconds };
     const certificate = new RenewingCertificate(this.#authority, subject, this.#env);
     const entry: Entry = { certificate, leases: 0, expiry: undefined };
     this.#entries.set(id, entry);

@@ -4,9 +4,12 @@ import { isRefused } from '../certs/refusal.ts';
 import type { Authenticate } from '../discovery/xds/caller.ts';
 import type { Settings } from './settings.ts';
 
-/** How streams are authenticated: nobody on the plaintext port, everybody on the secured one unless XDS_AUTH is off. */
+/**
+ * How streams are authenticated: nobody on the plaintext port, everybody on the secured one unless XDS_AUTH is off.
+ * Without PILOT_ENABLE_XDS_IDENTITY_CHECK a caller may be any proxy, and therefore counts as nobody.
+ */
 export function authenticateStreams(
-  settings: Pick<Settings, 'xdsAuth'>,
+  settings: Pick<Settings, 'xdsAuth' | 'xdsIdentityCheck'>,
   authenticate: AuthenticateCaller,
 ): Authenticate {
   return async (facts) => {
@@ -20,7 +23,7 @@ export function authenticateStreams(
       remoteAddress: facts.peer,
       forwardedClientCert: facts.header('x-forwarded-client-cert'),
     });
-    if (!isRefused(result)) return { kind: 'identified', identities: result.identities };
-    return settings.xdsAuth ? { kind: 'refused', reason: result.reason } : { kind: 'anonymous' };
+    if (!isRefused(result) && settings.xdsIdentityCheck) return { kind: 'identified', identities: result.identities };
+    return isRefused(result) && settings.xdsAuth ? { kind: 'refused', reason: result.reason } : { kind: 'anonymous' };
   };
 }

@@ -1,6 +1,7 @@
 // Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
 
 import { join } from 'node:path';
+import type { Authority } from '../certs/authority.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import { systemEnvironment } from '../certs/environment.ts';
@@ -13,22 +14,30 @@ import { Store } from '../config/store.ts';
 import type { Debug } from '../discovery/debug/pages.ts';
 import type { CellRef, Graph } from '../discovery/graph/graph.ts';
 import { credentialClock } from '../discovery/model/credential-clock.ts';
-import { factsInput, mesh, meshInput } from '../discovery/model/objects.ts';
+import { factsInput, mesh } from '../discovery/model/objects.ts';
 import { classOf, proxies } from '../discovery/proxy/classify.ts';
 import { translators } from '../discovery/translate/table.ts';
 import { createGraph, writeObjects } from '../discovery/world.ts';
-import { createXdsServer, type Listening, type XdsServer } from '../discovery/xds/server.ts';
+import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { debugOf } from './debug.ts';
-import { openIdentity, type WorkloadIdentity } from './identity.ts';
+import type { Readiness } from './http.ts';
+import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
-import { driveRotation, type ReplicaGroup } from './rotation.ts';
+import { countRejected } from './rejected-configs.ts';
+import { type DrivenRotation, driveRotation, type ReplicaGroup } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
 /** Milliseconds between two looks at a rotation of the root in file mode. */
 const rotationInterval = 2_000;
+
+/**
+ * Milliseconds that a step of a rotation lasts at least, unless told otherwise: in a cluster, ConfigMaps have to reach
+ * pods, and proxies of a replica that went have to come back to another.
+ */
+const leastStep = { folder: 2_000, cluster: 300_000 } as const;
 
 /** Milliseconds between two looks at the clock for certificates of Secrets. */
 const clockInterval = 60_000;
@@ -38,8 +47,6 @@ export interface ComposeOptions {
   readonly settings: Settings;
   readonly log: Logger;
   readonly version: string;
-  /** A mesh configuration that takes the ConfigMap's place. */
-  readonly mesh?: MeshConfig;
   /** Kubernetes' ways: where the CA is kept, and how tokens are checked. */
   readonly caStore?: CaStore;
   readonly authenticators?: readonly Authenticator[];
@@ -62,7 +69,7 @@ export interface ControlPlane extends AsyncDisposable {
   /** Resolves once the other replicas know of this one, so that a rotation of the root waits for its proxies. */
   readonly joined: Promise<void>;
   /** Whether proxies may be served, and why not. */
-  readonly readiness: () => { readonly ready: boolean; readonly reason: string };
+  readonly readiness: () => Readiness;
 }
 
 /** Puts the control plane together. Throws where the certificate authority cannot be opened. */
@@ -71,18 +78,20 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   const store = new Store();
   const graph = createGraph();
   const metrics = createMetrics(options.version);
+  store.onFindings(countRejected(metrics.registry));
   graph.write(credentialClock, 'now', Date.now());
   graph.write(factsInput, 'facts', {
     cluster: settings.clusterId,
     domain: settings.domain,
     systemNamespace: settings.systemNamespace,
     revision: settings.revision,
+    ...(settings.sharedMeshConfig === undefined ? {} : { sharedMeshConfig: settings.sharedMeshConfig }),
     features: settings.features,
   });
-  if (options.mesh !== undefined) graph.write(meshInput, 'mesh', options.mesh);
   const meshNow = (): MeshConfig => graph.read(mesh, 'mesh');
   const identity = await openIdentity({
     settings,
+    discoveryAddress: () => meshNow().defaultConfig.discoveryAddress,
     trustDomains: () => [meshNow().trustDomain ?? 'cluster.local', ...(meshNow().trustDomainAliases ?? [])],
     count: metrics.citadel,
     log: (level, message, fields) => log[level](fields, message),
@@ -91,14 +100,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
-  for (const name of Object.keys(expiryGauges(identity.authority.state, Date.now()))) {
-    metrics.gauge(
-      `citadel_server_${name}`,
-      'When the signer or the roots end.',
-      () => expiryGauges(identity.authority.state, Date.now())[name] ?? 0,
-    );
-  }
-  const readiness = (): { ready: boolean; reason: string } =>
+  if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
+  const readiness = (): Readiness =>
     store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
   const xds: XdsServer = createXdsServer({
@@ -107,41 +110,35 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     proxies,
     classOf,
     authenticate: authenticateStreams(settings, identity.authenticate),
-    ready: () => readiness().ready,
+    ready: warmedUp(settings, () => readiness().ready),
     metrics: metrics.xds,
     log: ({ level, message, fields }) => log[level](fields, message),
-    openOwnResources: ownSecrets(identity.secrets, (proxy, reason) =>
-      log.warn({ proxy, reason }, 'no workload certificate'),
-    ),
+    ...(identity.signing === undefined
+      ? {}
+      : {
+          openOwnResources: ownSecrets(identity.signing.secrets, (proxy, reason) =>
+            log.warn({ proxy, reason }, 'no workload certificate'),
+          ),
+        }),
     answerDebug: debug.answer,
     describeInputs: (inputs) => describeInputs(store, inputs),
-    server: { maxConnectionAgeMs: settings.maxConnectionAgeMs },
+    ...limitsOf(settings),
   });
-  // A replica that cannot reach the API server, and serves on, is silent; only its Pod tells.
-  const hasPod = (name: string): boolean => {
-    const pod = store.get('Pod', `${settings.systemNamespace}/${name}`);
-    return !store.synced || (pod !== undefined && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''));
-  };
-  const rotation = driveRotation({
-    ...{ authority: identity.authority, store: identity.store, secrets: identity.secrets, ledger: identity.ledger },
-    streams: () => xds.publisher.streams,
-    ...(settings.configDir === undefined ? {} : { caDir: join(settings.stateDir, 'ca') }),
-    interval: rotationInterval,
-    minimumStep: settings.rotationStepMs,
-    ...(options.group === undefined ? {} : { group: { ...options.group, hasPod } }),
-    log: (level, message, fields) => log[level](fields, message),
-    env: systemEnvironment,
-  });
-  metrics.gauge(
-    'meltemi_root_rotation_laggards',
-    'Proxies here that a rotation of the root waits for.',
-    rotation.laggards,
-  );
+  const rotation =
+    identity.signing === undefined ? undefined : drive({ ...options, store, identity, signing: identity.signing, xds });
+  if (rotation !== undefined) {
+    metrics.gauge(
+      'meltemi_root_rotation_laggards',
+      'Proxies here that a rotation of the root waits for.',
+      rotation.laggards,
+    );
+  }
   const telling = setInterval(tellTime, clockInterval, xds);
   telling.unref();
   const publish = (changes: readonly ObjectChange[]): void => {
     xds.publisher
       .apply((target) => writeObjects(target, changes))
+      .then(identity.namesMayHaveChanged)
       .catch((error: unknown) => log.error({ error: String(error) }, 'publishing failed'));
   };
   // Until everything was read once, objects are only collected: half a world must reach nobody.
@@ -165,15 +162,80 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     identity,
     metrics,
     debug,
-    joined: rotation.joined,
+    joined: rotation?.joined ?? Promise.resolve(),
     readiness,
-    listen: () => listenAll(settings, xds, identity),
+    listen: () => listenAll(settings, xds, identity, log),
     async [Symbol.asyncDispose]() {
       clearInterval(telling);
-      rotation[Symbol.dispose]();
+      rotation?.[Symbol.dispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();
     },
+  };
+}
+
+function gaugeExpiry(metrics: Metrics, authority: Authority): void {
+  for (const name of Object.keys(expiryGauges(authority.state, Date.now()))) {
+    metrics.gauge(
+      `citadel_server_${name}`,
+      'When the signer or the roots end.',
+      () => expiryGauges(authority.state, Date.now())[name] ?? 0,
+    );
+  }
+}
+
+function drive({
+  settings,
+  log,
+  group,
+  store,
+  identity,
+  signing: { authority, secrets },
+  xds,
+}: Pick<ComposeOptions, 'settings' | 'log' | 'group'> & {
+  readonly store: Store;
+  readonly identity: WorkloadIdentity;
+  readonly signing: Signing;
+  readonly xds: XdsServer;
+}): DrivenRotation {
+  // A replica that cannot reach the API server, and serves on, is silent; only its Pod tells.
+  const hasPod = (name: string): boolean => {
+    const pod = store.get('Pod', `${settings.systemNamespace}/${name}`);
+    return !store.synced || (pod !== undefined && !['Succeeded', 'Failed'].includes(pod.status?.phase ?? ''));
+  };
+  const inFolder = settings.configDir !== undefined;
+  return driveRotation({
+    ...{ authority, store: identity.store, secrets, ledger: identity.ledger },
+    streams: () => xds.publisher.streams,
+    ...(inFolder ? { caDir: join(settings.stateDir, 'ca') } : {}),
+    interval: rotationInterval,
+    minimumStep: settings.rotationStepMs ?? (inFolder ? leastStep.folder : leastStep.cluster),
+    ...(group === undefined ? {} : { group: { ...group, hasPod } }),
+    log: (level, message, fields) => log[level](fields, message),
+    env: systemEnvironment,
+  });
+}
+
+/** What operators may set of the server's limits. */
+function limitsOf(settings: Settings): Pick<XdsServerOptions, 'server' | 'admission'> {
+  const { maxConnectionAgeMs, keepaliveMs, keepaliveTimeoutMs, maxRequestBytes, maxStreams, maxStreamRate } = settings;
+  return {
+    server: { maxConnectionAgeMs, keepaliveMs, keepaliveTimeoutMs, maxRequestBytes, maxStreams },
+    ...(maxStreamRate === 0
+      ? {}
+      : {
+          admission: { maxRate: maxStreamRate, minRate: Math.min(maxStreamRate, 100), burst: Math.ceil(maxStreamRate) },
+        }),
+  };
+}
+
+/** Knative counts the first stream as the warm-up, during which there is no second: it has to end (K_REVISION). */
+function warmedUp({ coldStart }: Settings, ready: () => boolean): () => boolean {
+  let warm = coldStart === '';
+  return () => {
+    if (warm || !ready()) return warm && ready();
+    warm = true;
+    return false;
   };
 }
 
@@ -185,7 +247,8 @@ function tellTime({ publisher }: XdsServer): void {
 async function listenAll(
   settings: Settings,
   xds: XdsServer,
-  identity: WorkloadIdentity,
+  { tls, signing }: WorkloadIdentity,
+  log: Logger,
 ): Promise<{ plain?: Listening; secure?: Listening }> {
   const open = async (flag: string, start: () => Promise<Listening>): Promise<Listening> => {
     try {
@@ -197,12 +260,15 @@ async function listenAll(
   const { grpcAddr, secureGrpcAddr } = settings;
   const plain =
     grpcAddr === '' ? undefined : await open(`--grpcAddr ${grpcAddr}`, () => xds.listen({ address: grpcAddr }));
+  if (secureGrpcAddr !== '' && tls === undefined)
+    log.warn(
+      '--secureGRPCAddr stays closed: nobody makes a certificate for it (PILOT_CERT_PROVIDER, ENABLE_CA_SERVER)',
+    );
+  const services = signing === undefined ? [] : [signing.certificateService];
   const secure =
-    secureGrpcAddr === ''
+    secureGrpcAddr === '' || tls === undefined
       ? undefined
-      : await open(`--secureGRPCAddr ${secureGrpcAddr}`, () =>
-          xds.listen({ address: secureGrpcAddr, tls: identity.tls, services: [identity.certificateService] }),
-        );
+      : await open(`--secureGRPCAddr ${secureGrpcAddr}`, () => xds.listen({ address: secureGrpcAddr, tls, services }));
   return { ...(plain === undefined ? {} : { plain }), ...(secure === undefined ? {} : { secure }) };
 }
 

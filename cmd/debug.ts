@@ -34,7 +34,9 @@ export function debugOf(parts: DebugParts): Debug {
   ]);
   return createDebug({
     publisher: parts.publisher,
-    systemNamespaces: [settings.systemNamespace],
+    systemNamespaces: [settings.systemNamespace, ...settings.debugNamespaces],
+    requireIdentity: settings.debugAuth,
+    hasPages: settings.debugEndpoints,
     controlPlane: () =>
       JSON.stringify({
         Component: 'istiod',

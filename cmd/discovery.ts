@@ -1,13 +1,12 @@
 // `meltemi discovery`: the control plane as a service, fed by a folder or by Kubernetes.
 import { Command } from 'commander';
 import { startFileSource } from '../config/sources/files.ts';
-import { validate } from '../config/validate.ts';
 import { compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
-import { openHttp } from './http.ts';
 import { createLogger } from './log.ts';
-import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { checkBy, openMeshFiles } from './mesh-files.ts';
+import { openPages } from './pages.ts';
+import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import { discoveryFlags, readSettings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -25,14 +24,16 @@ export function discoveryCommand(): Command {
       return;
     }
     await using plane = await compose({ settings, log, version: version() });
-    await using _http = await openHttp('--httpAddr', settings.httpAddr, pagesOf(plane));
-    await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pagesOf(plane));
+    await using webhooks = planeWebhooks(plane, log);
+    await using _pages = await openPages(plane, webhooks, () => wholeReadiness(plane, webhooks));
+    using _findings = logFindings(plane.store, log);
+    await using mesh = await openMeshFiles(plane, log);
     await using source = await startFileSource(
-      { path: settings.configDir, check: validate, watch: true, now: Date.now },
-      logFindings(plane.store.sinkOf('files'), log),
+      { path: settings.configDir, check: checkBy(settings), watch: true, now: Date.now },
+      mesh.besides(plane.store.sinkOf('files')),
     );
     await plane.listen();
-    await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
+    await webhooks.open();
     log.info({ folder: source.name, ...settings }, 'serving');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');

@@ -1,29 +1,46 @@
-// Puts what a source finds into the log when it appears, and says when it is mended.
+// Puts what sources find into the log when it appears, and says when it is mended.
 import { type Diagnostic, formatDiagnostic } from '../config/diagnostic.ts';
-import type { SourceSink } from '../config/sources/source.ts';
+import type { Store } from '../config/store.ts';
 import type { Logger } from './log.ts';
 
 /** Findings of one unit that are logged at once; the rest is counted. */
-const loggedAtOnce = 20;
+const mostOfUnit = 20;
+/** Lines in one window; the rest is counted. */
+const mostLines = 100;
+const windowMs = 1_000;
 
-/** The sink, with each finding logged once while it is in force. */
-export function logFindings(sink: SourceSink, log: Logger): SourceSink {
-  const known = new Map<string, ReadonlySet<string>>();
+/** Logs each finding once while it is in force, until disposed. Follow the store before its sources start. */
+export function logFindings(
+  store: Pick<Store, 'onFindings'>,
+  log: Pick<Logger, 'info' | 'warn' | 'error'>,
+): Disposable {
+  let lines = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const endWindow = (): void => {
+    if (lines > mostLines) log.warn(`${lines - mostLines} more lines about findings: see meltemi status`);
+    lines = 0;
+    timer = undefined;
+  };
+  const say = (line: () => void): void => {
+    timer ??= setTimeout(endWindow, windowMs);
+    if (++lines <= mostLines) line();
+  };
+  const unsubscribe = store.onFindings(({ unit, before, after }) => {
+    const known = new Set(before.map(formatDiagnostic));
+    const fresh = after.filter((finding) => !known.has(formatDiagnostic(finding)));
+    for (const finding of fresh.slice(0, mostOfUnit)) say(() => logOne(log, finding));
+    if (fresh.length > mostOfUnit) say(() => log.warn({ unit, more: fresh.length - mostOfUnit }, 'more findings'));
+    if (after.length === 0) say(() => log.info({ unit }, 'mended'));
+  });
   return {
-    ...sink,
-    report: (unit, diagnostics) => {
-      sink.report(unit, diagnostics);
-      const before = known.get(unit) ?? new Set<string>();
-      const fresh = diagnostics.filter((finding) => !before.has(formatDiagnostic(finding)));
-      for (const finding of fresh.slice(0, loggedAtOnce)) logOne(log, finding);
-      if (fresh.length > loggedAtOnce) log.warn({ unit, more: fresh.length - loggedAtOnce }, 'more findings');
-      if (diagnostics.length > 0) known.set(unit, new Set(diagnostics.map(formatDiagnostic)));
-      else if (known.delete(unit)) log.info({ unit }, 'mended');
+    [Symbol.dispose]() {
+      unsubscribe();
+      clearTimeout(timer);
     },
   };
 }
 
-function logOne(log: Logger, finding: Diagnostic): void {
+function logOne(log: Pick<Logger, 'warn' | 'error'>, finding: Diagnostic): void {
   const level = finding.severity === 'error' ? 'error' : 'warn';
   log[level]({ code: finding.code, ...finding.position }, formatDiagnostic(finding));
 }

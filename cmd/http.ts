@@ -1,5 +1,7 @@
 // The plain HTTP ports: readiness, version, metrics and debug pages.
+import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { splitConnections } from './split-connections.ts';
 
 /** What a page answers: JSON, or text with its type, or a status with a text. */
 export type Page =
@@ -9,9 +11,15 @@ export type Page =
 /** Query of a debug page. */
 export type PageQuery = Readonly<Record<string, string>>;
 
+/** Whether the control plane may be used, and why not. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reason: string;
+}
+
 /** Pages by path. `debug` gives undefined for a path it does not know. */
 export interface HttpPages {
-  readonly ready: () => { readonly ready: boolean; readonly reason: string };
+  readonly ready: () => Readiness;
   readonly version: string;
   readonly metrics: () => Promise<{ readonly text: string; readonly type: string }>;
   /** The page under /debug/; `peer` is the caller's address and `authorization` its header, for access control. */
@@ -30,10 +38,31 @@ export interface HttpPort extends AsyncDisposable {
 
 const bodyLimit = 64 * 1024;
 
+/** What else a port serves. */
+export interface HttpExtras {
+  /** Adds routes. */
+  readonly routes?: (server: FastifyInstance) => void;
+  /** Takes the connections that speak HTTP/2, and ends them when the port closes. */
+  readonly http2?: { readonly accept: (socket: Socket) => void; readonly close: () => Promise<void> };
+}
+
 /** Opens a port with the pages. Rejects with a message that names the flag where the port cannot be opened. */
-export async function openHttp(flag: string, address: string, pages: HttpPages): Promise<HttpPort> {
-  const server = Fastify({ bodyLimit, requestTimeout: 10_000, keepAliveTimeout: 60_000, forceCloseConnections: true });
+export async function openHttp(
+  flag: string,
+  address: string,
+  pages: HttpPages,
+  { routes, http2 }: HttpExtras = {},
+): Promise<HttpPort> {
+  const server = Fastify({
+    bodyLimit,
+    requestTimeout: 10_000,
+    keepAliveTimeout: 60_000,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 4_096 },
+  });
   addPages(server, pages);
+  routes?.(server);
+  if (http2 !== undefined) splitConnections(server.server, http2.accept);
   const at = address.lastIndexOf(':');
   const [host, port] = [address.slice(0, at).replace(/^\[|\]$/g, ''), Number(address.slice(at + 1))];
   await server.listen({ host, port }).catch((error: unknown) => {
@@ -43,7 +72,7 @@ export async function openHttp(flag: string, address: string, pages: HttpPages):
   return {
     port: typeof bound === 'object' && bound !== null ? bound.port : 0,
     async [Symbol.asyncDispose]() {
-      await server.close();
+      await Promise.all([http2?.close(), server.close()]);
     },
   };
 }

@@ -1,7 +1,6 @@
 // Opens workload identity: the authority, the port's certificate, who may call, and secrets for proxies without an agent.
-
 import { join } from 'node:path';
-import { Authority } from '../certs/authority.ts';
+import type { Authority } from '../certs/authority.ts';
 import { caDirectory, writePublicFile } from '../certs/ca-directory.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import { type Authenticate, type Authenticator, authenticateBy, certificateAuthenticator } from '../certs/caller.ts';
@@ -13,30 +12,36 @@ import { type JwtIssuer, jwtAuthenticator } from '../certs/jwt-authenticator.ts'
 import { parseJwtRule } from '../certs/jwt-rule.ts';
 import { type Ledger, makeLedger } from '../certs/ledger.ts';
 import type { Count } from '../certs/metrics.ts';
-import { hasPluggedCa, pluggedSource } from '../certs/plugged.ts';
 import { isRefused } from '../certs/refusal.ts';
-import { defaultRootLifetime } from '../certs/root.ts';
-import { selfSignedSource } from '../certs/self-signed.ts';
-import { serverCertificate, serverNames, tlsContextOf } from '../certs/server-certificate.ts';
 import { certificateService } from '../certs/service.ts';
 import { openTokenKey, ownJwtIssuer, type TokenKey } from '../certs/token-issuer.ts';
 import { defaultWorkloadSecretOptions, WorkloadSecrets } from '../certs/workload-secret.ts';
-import type { GrpcService, TlsSource } from '../discovery/xds/server.ts';
+import type { GrpcService } from '../discovery/xds/server.ts';
+import { openAuthority, rootOptionsOf } from './authority.ts';
+import { type FollowedRoots, openServerIdentity, type ServerIdentity } from './server-identity.ts';
 import type { Settings } from './settings.ts';
 
 /** What the rest of the program gets of identity. */
-export interface WorkloadIdentity extends AsyncDisposable {
-  readonly authority: Authority;
+export interface WorkloadIdentity
+  extends Pick<ServerIdentity, 'tls' | 'roots' | 'namesMayHaveChanged'>,
+    AsyncDisposable {
+  /** What signs certificates of workloads; absent with ENABLE_CA_SERVER=false. */
+  readonly signing?: Signing;
   /** Where the self-signed CA is kept: rotations of the root go through it. */
   readonly store: CaStore;
   readonly authenticate: Authenticate;
-  readonly secrets: WorkloadSecrets;
   readonly ledger: Ledger;
-  /** TLS of 15012 and of the webhooks. */
-  readonly tls: TlsSource;
-  readonly certificateService: GrpcService;
   /** File mode: signs workload tokens. */
   readonly tokenKey?: TokenKey;
+}
+
+/** The authority, and the two ways to get a certificate of it. */
+export interface Signing {
+  readonly authority: Authority;
+  /** For proxies with an agent. */
+  readonly certificateService: GrpcService;
+  /** For proxies without. */
+  readonly secrets: WorkloadSecrets;
 }
 
 /** What identity needs to know from elsewhere. */
@@ -44,7 +49,8 @@ export interface IdentityParts {
   readonly settings: Settings;
   /** Now, because they may change with the mesh configuration: our own first, then its aliases. */
   readonly trustDomains: () => readonly string[];
-  readonly discoveryAddress?: string;
+  /** `host:port` of meshConfig.defaultConfig.discoveryAddress, now. */
+  readonly discoveryAddress: () => string;
   readonly count: Count;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly env: CertsEnvironment;
@@ -56,30 +62,25 @@ export interface IdentityParts {
   readonly pods?: PodDirectory;
 }
 
-/** Opens the authority: a plugged-in CA where its folder holds one, else our own. Throws with the reason where there is none. */
+/** Opens identity. Throws with the reason where there is no authority, or no certificate, and should be one. */
 export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdentity> {
   const { settings, env } = parts;
   const trustDomain = (): string => parts.trustDomains()[0] ?? 'cluster.local';
-  const rootOptions = { organisation: trustDomain(), lifetime: defaultRootLifetime, algorithm: 'ec-p256' } as const;
-  const fileStore = parts.store ?? caDirectory(join(settings.stateDir, 'ca'));
-  const plugged = await hasPluggedCa(settings.rootCaDir);
-  const source = plugged ? pluggedSource(settings.rootCaDir, env) : selfSignedSource(fileStore, rootOptions, env);
-  const authority = await Authority.open(source, env);
-  if (isRefused(authority)) throw new Error(`certificate authority: ${authority.reason}`);
-  const names = serverNames({
-    systemNamespace: settings.systemNamespace,
-    revision: settings.revision,
-    customHosts:
-      settings.configDir === undefined ? settings.customHosts : [...settings.customHosts, 'localhost', '127.0.0.1'],
-    ...(parts.discoveryAddress === undefined ? {} : { discoveryAddress: parts.discoveryAddress }),
+  const rootOptions = rootOptionsOf(settings, trustDomain());
+  const store = parts.store ?? caDirectory(join(settings.stateDir, 'ca'));
+  const authority = await openAuthority(settings, store, rootOptions, env);
+  const server = await openServerIdentity({
+    settings,
+    authority,
+    discoveryAddress: parts.discoveryAddress,
+    onProblem: (reason) => parts.log('error', "the control plane's certificate cannot be renewed", { reason }),
+    env,
   });
-  const certificate = serverCertificate(authority, names, env);
-  await certificate.ready();
-  const tokenKey = settings.configDir === undefined ? undefined : await openTokenKey(fileStore, rootOptions, env);
+  const tokenKey = settings.configDir === undefined ? undefined : await openTokenKey(store, rootOptions, env);
   if (isRefused(tokenKey)) throw new Error(`token key: ${tokenKey.reason}`);
   const issuers = [
     ...(tokenKey === undefined ? [] : [ownJwtIssuer(tokenKey, settings.tokenAudiences)]),
-    ...configuredIssuers(settings, env),
+    ...configuredIssuers(parts),
   ];
   const authenticate = authenticateBy([
     certificateAuthenticator(parts.trustDomains, env.now),
@@ -88,37 +89,39 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
     ...trustedForwarding(settings, parts),
   ]);
   const ledger = makeLedger(100_000, env.now);
-  const lifetimes = {
-    defaultSeconds: settings.defaultWorkloadCertTtlMs / 1000,
-    maxSeconds: settings.maxWorkloadCertTtlMs / 1000,
-  };
-  const secrets = new WorkloadSecrets(
-    authority,
-    { ...defaultWorkloadSecretOptions, lifetimeSeconds: () => settings.agentlessCertTtlMs / 1000 },
-    env,
-  );
+  const signing = authority === undefined ? undefined : signingBy(authority, authenticate, ledger, parts);
   if (settings.configDir !== undefined)
-    await followRootFile(authority, join(settings.stateDir, 'root-cert.pem'), parts);
+    await followRootFile(server.roots, join(settings.stateDir, 'root-cert.pem'), parts);
+  return {
+    ...(server.tls === undefined ? {} : { tls: server.tls }),
+    roots: server.roots,
+    namesMayHaveChanged: server.namesMayHaveChanged,
+    ...(signing === undefined ? {} : { signing }),
+    store,
+    authenticate,
+    ledger,
+    ...(tokenKey === undefined ? {} : { tokenKey }),
+    async [Symbol.asyncDispose]() {
+      signing?.secrets[Symbol.dispose]();
+      await server[Symbol.asyncDispose]();
+      authority?.[Symbol.dispose]();
+    },
+  };
+}
+
+function signingBy(authority: Authority, authenticate: Authenticate, ledger: Ledger, parts: IdentityParts): Signing {
+  const { settings, env, pods } = parts;
+  const { defaultWorkloadCertTtlMs, maxWorkloadCertTtlMs, agentlessCertTtlMs, trustedNodeAccounts } = settings;
+  const lifetimes = { defaultSeconds: defaultWorkloadCertTtlMs / 1000, maxSeconds: maxWorkloadCertTtlMs / 1000 };
+  const lifetimeSeconds = () => (agentlessCertTtlMs ?? defaultWorkloadCertTtlMs) / 1000;
   return {
     authority,
-    store: fileStore,
-    authenticate,
-    secrets,
-    ledger,
-    tls: {
-      current: () => {
-        const held = certificate.current;
-        return held === undefined ? {} : tlsContextOf(held);
-      },
-      onChange: (listener) => certificate.subscribe(() => listener()),
-    },
+    secrets: new WorkloadSecrets(authority, { ...defaultWorkloadSecretOptions, lifetimeSeconds }, env),
     certificateService: certificateService({
       authority,
       authenticate,
       lifetimes: () => lifetimes,
-      ...(parts.pods === undefined
-        ? {}
-        : { impersonation: { accounts: parseNodeAccounts(settings.trustedNodeAccounts), pods: parts.pods } }),
+      ...(pods === undefined ? {} : { impersonation: { accounts: parseNodeAccounts(trustedNodeAccounts), pods } }),
       ledger,
       count: parts.count,
       env,
@@ -126,21 +129,24 @@ export async function openIdentity(parts: IdentityParts): Promise<WorkloadIdenti
       mostPending: 10_000,
       onFailure: (failure) => parts.log('warn', 'certificate request refused', failure),
     }),
-    ...(tokenKey === undefined ? {} : { tokenKey }),
-    async [Symbol.asyncDispose]() {
-      secrets[Symbol.dispose]();
-      certificate[Symbol.dispose]();
-      authority[Symbol.dispose]();
-    },
   };
 }
 
-/** The issuer of JWT_RULE. Throws where the rule is none. */
-function configuredIssuers(settings: Settings, env: CertsEnvironment): readonly JwtIssuer[] {
-  if (settings.jwtRule === '') return [];
-  const issuer = parseJwtRule(settings.jwtRule, settings.tokenAudiences, fetchJwksText, env.now);
-  if (isRefused(issuer)) throw new Error(issuer.reason);
-  return [issuer];
+/** The issuers of JWT_RULE and of TOKEN_ISSUER. Throws where a rule is none. */
+function configuredIssuers({ settings, env }: IdentityParts): readonly JwtIssuer[] {
+  const { jwtRule, tokenIssuer, tokenIssuerAudience, tokenAudiences, kubernetesHost } = settings;
+  const audiences = tokenIssuerAudience === '' ? [] : [tokenIssuerAudience];
+  // In a cluster its API server says which tokens count.
+  const own = tokenIssuer === '' || kubernetesHost !== '' ? '' : JSON.stringify({ issuer: tokenIssuer, audiences });
+  return [
+    ['JWT_RULE', jwtRule],
+    ['TOKEN_ISSUER', own],
+  ].flatMap(([variable = '', rule = '']) => {
+    if (rule === '') return [];
+    const issuer = parseJwtRule(rule, tokenAudiences, fetchJwksText, env.now);
+    if (isRefused(issuer)) throw new Error(`${variable}: ${issuer.reason}`);
+    return [issuer];
+  });
 }
 
 /** Gateways of TRUSTED_GATEWAY_CIDR. Throws where that is no list of CIDRs. */
@@ -152,10 +158,10 @@ function trustedForwarding(settings: Settings, parts: IdentityParts): readonly A
 }
 
 /** Keeps the root bundle in a file, as the ConfigMap istio-ca-root-cert does in a cluster. */
-async function followRootFile(authority: Authority, path: string, parts: IdentityParts): Promise<void> {
-  const write = (): Promise<void> => writePublicFile(path, authority.state.bundle.pem);
+async function followRootFile(roots: FollowedRoots, path: string, parts: IdentityParts): Promise<void> {
+  const write = (): Promise<void> => writePublicFile(path, roots.current());
   await write();
-  authority.subscribe(() => {
+  roots.onChange(() => {
     write().catch((error: unknown) =>
       parts.log('error', 'the root certificates cannot be written', { path, error: String(error) }),
     );

@@ -1,7 +1,7 @@
 // Identity in a cluster: the CA in Secret istio-ca-secret, tokens checked by keys and watched objects, pods for node agents.
 
 import type { CaStore } from '../certs/ca-record.ts';
-import { caSecret, type SecretClient, type SecretObject } from '../certs/ca-secret.ts';
+import { cacertsName, caSecret, caSecretName, type SecretClient, type SecretObject } from '../certs/ca-secret.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import type { PodDirectory } from '../certs/impersonation.ts';
 import { cachedKeys, defaultJwksCache } from '../certs/jwks.ts';
@@ -22,7 +22,7 @@ export interface KubernetesIdentity {
 }
 
 /** What is used of settings. */
-type Needed = Pick<Settings, 'clusterId' | 'systemNamespace' | 'tokenAudiences'>;
+type Needed = Pick<Settings, 'clusterId' | 'systemNamespace' | 'tokenAudiences' | 'cacertsSecret'>;
 
 /** Connects identity with one API server. Rejects where the API server does not answer. */
 export async function kubernetesIdentity(
@@ -59,7 +59,7 @@ export async function kubernetesIdentity(
     now,
   });
   return {
-    caStore: caSecret(secretClient(api), settings.systemNamespace),
+    caStore: await caStoreOf(secretClient(api), settings),
     authenticators: [authenticator],
     pods: {
       pod: (_cluster, namespace, name) => index?.pod(namespace, name),
@@ -77,6 +77,12 @@ export async function kubernetesIdentity(
       };
     },
   };
+}
+
+/** A CA that is there stays where it is: only a new one is made in Secret `cacerts`, and only where that is asked for. */
+async function caStoreOf(client: SecretClient, { systemNamespace, cacertsSecret }: Needed): Promise<CaStore> {
+  const isNew = cacertsSecret && (await client.get(systemNamespace, caSecretName.name)) === 'not-found';
+  return caSecret(client, systemNamespace, isNew ? cacertsName : caSecretName);
 }
 
 /** Secrets by plain requests. */

@@ -4,20 +4,22 @@ import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
 import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
-import { validate } from '../config/validate.ts';
-import { selectorMatches } from '../discovery/model/discovered.ts';
+import type { CheckObject } from '../config/sources/source.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ComposeOptions, type ControlPlane, compose } from './compose.ts';
-import { openHttp } from './http.ts';
-import { type ElectionOptions, standForElection } from './kube/election.ts';
-import { reportFindings } from './kube/findings-log.ts';
-import { replicaName, replicasLease, rootsLease, rotationLease } from './kube/names.ts';
+import { logFindings } from './finding-log.ts';
+import { keepIngressStatus } from './kube/keep-ingress-status.ts';
+import { keepRoots } from './kube/keep-roots.ts';
+import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
+import { replicaName, replicasLease, rotationLease } from './kube/names.ts';
 import { replicaBoard } from './kube/replica-board.ts';
-import { RootCertificates } from './kube/root-certificates.ts';
+import { whileLeading } from './kube/while-leading.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
-import { pagesOf } from './pages.ts';
-import { openPlaneWebhooks } from './plane-webhooks.ts';
+import { checkBy, openMeshFiles } from './mesh-files.ts';
+import { openPages } from './pages.ts';
+import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
+import { rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
 import { version } from './version.ts';
@@ -37,38 +39,44 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   using api = openKubeApi(access);
   log.info({ server: api.origin, ...settings }, 'starting');
   const holder = replicaName(process.env['POD_NAME'], hostname(), randomUUID());
-  const stand = (lease: string, changed: (leading: boolean) => void) =>
-    standIn(lease, { holder, changed, api, settings, log });
+  const { leaseMs, leaderElection: elect, systemNamespace: namespace } = settings;
+  const leading = { api, namespace, holder, leaseMs, elect, log };
   let leadsRotation = false;
   const group = {
     name: holder,
-    board: replicaBoard(api, settings.systemNamespace),
+    board: replicaBoard(api, namespace),
     leads: () => leadsRotation,
-    leaseMs: settings.leaseMs,
+    leaseMs,
   };
   const opened = await untilAnswered(stopping.signal, log, async () => openPlane(api, settings, log, group));
   if (opened === undefined) return;
   await using plane = opened;
-  await using _rotation = stand(rotationLease, (leading) => {
-    leadsRotation = leading;
+  await using _rotation = whileLeading({ ...leading, lease: rotationLease }, (leads) => {
+    leadsRotation = leads;
   });
   let waitsFor = 'its ports';
+  await using webhooks = planeWebhooks(plane, log);
   const readiness = () => {
-    const state = plane.readiness();
+    const state = wholeReadiness(plane, webhooks);
     return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
   };
-  const pages = { ...pagesOf(plane), ready: readiness };
-  await using _http = await openHttp('--httpAddr', settings.httpAddr, pages);
-  await using _monitoring = await openHttp('--monitoringAddr', settings.monitoringAddr, pages);
-  await using _findings = reportFindings(plane.store, log);
+  await using _pages = await openPages(plane, webhooks, readiness);
+  using _findings = logFindings(plane.store, log);
+  await using mesh = await openMeshFiles(plane, log);
+  // Objects of a cluster must not be lost for a field that a newer definition let in.
+  const check: CheckObject = checkBy(settings, 'warning');
   await using _source = startKubeSource(
-    { api, check: (raw) => validate(raw, { unknown: 'warning' }), sleep: rest, random: Math.random, now: Date.now },
-    plane.store.sinkOf('kubernetes'),
+    { api, check, sleep: rest, random: Math.random, now: Date.now },
+    mesh.besides(plane.store.sinkOf('kubernetes')),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
-  await using _webhooks = await openPlaneWebhooks(plane, log, process.env);
-  await using _registration = settings.httpsAddr === '' ? undefined : registerWebhooks(plane, api, log);
-  await using _roots = keepRoots(plane, api, log, stand);
+  await webhooks.open();
+  await using _registration = registerWebhooks(plane, api, log);
+  await using _roots = keepRoots(plane, leading);
+  await using _ingresses = keepIngressStatus(plane, leading);
+  const statusWrites = statusWriteCounter(plane.metrics.registry);
+  await using _status = keepObjectStatus(plane, leading, check, statusWrites);
+  await using _addresses = keepEntryAddresses(plane, leading, statusWrites);
   // Before it has proxies: a rotation of the root shall wait for them.
   waitsFor = `its place on the Lease ${replicasLease}`;
   if (!(await untilJoined(plane, stopping.signal))) return;
@@ -131,99 +139,18 @@ async function untilJoined(plane: ControlPlane, signal: AbortSignal): Promise<bo
   return !signal.aborted;
 }
 
-type Stand = (lease: string, changed: (leading: boolean) => void) => AsyncDisposable;
-
-/** Stands for election until disposed. */
-function standIn(
-  lease: string,
-  by: Pick<ElectionOptions, 'holder' | 'changed' | 'api'> & { readonly settings: Settings; readonly log: Logger },
-): AsyncDisposable {
-  const { settings, log, changed } = by;
-  const stop = new AbortController();
-  const election = standForElection(
-    {
-      ...{ api: by.api, holder: by.holder, name: lease, sleep: rest, now: Date.now },
-      namespace: settings.systemNamespace,
-      durationMs: settings.leaseMs,
-      monotonic: () => performance.now(),
-      changed: (leading) => {
-        log.info({ leading }, `leader election ${lease}`);
-        changed(leading);
-      },
-      log: (message) => log.warn(message),
-    },
-    stop.signal,
-  );
-  return {
-    async [Symbol.asyncDispose]() {
-      stop.abort();
-      await election;
-    },
-  };
-}
-
 function registerWebhooks(plane: ControlPlane, api: KubeApi, log: Logger): AsyncDisposable {
   const { settings, identity, metrics } = plane;
   return keepWebhooksRegistered({
     api,
     revision: settings.revision,
     systemNamespace: settings.systemNamespace,
-    roots: {
-      current: () => identity.authority.state.bundle.pem,
-      onChange: (listener) => identity.authority.subscribe(() => listener()),
+    roots: identity.roots,
+    kinds: {
+      MutatingWebhookConfiguration: settings.injectionWebhook !== '',
+      ValidatingWebhookConfiguration: settings.validationWebhook !== '',
     },
     registry: metrics.registry,
     log,
-  });
-}
-
-/** The roots in every namespace, changed by the leader of the replicas only. */
-function keepRoots(plane: ControlPlane, api: KubeApi, log: Logger, stand: Stand): AsyncDisposable {
-  const { settings, store, identity, graph, xds } = plane;
-  const warn = (message: string): void => log.warn(message);
-  const roots = new RootCertificates({
-    api,
-    store,
-    roots: () => identity.authority.state.bundle.pem,
-    isDiscovered: (namespace) => {
-      const { discoverySelectors: selectors = [] } = graph.read(mesh, 'mesh');
-      const implied = { 'kubernetes.io/metadata.name': namespace };
-      const labels = { ...implied, ...store.get('Namespace', `/${namespace}`)?.metadata.labels };
-      return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
-    },
-    sleep: rest,
-    log: warn,
-  });
-  const candidacy = stand(rootsLease(settings.revision), (leading) => roots.lead(leading));
-  const unfollow = [
-    identity.authority.subscribe(() => roots.lookAtAll()),
-    // Other discoverySelectors may be in force once this is published.
-    store.subscribe((changes) => {
-      const ours = changes.some(
-        ({ kind, key }) => kind === 'ConfigMap' && key.startsWith(`${settings.systemNamespace}/`),
-      );
-      if (ours) xds.publisher.idle().then(() => roots.lookAtAll(), warn);
-    }),
-  ];
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const one of unfollow) one();
-      await roots[Symbol.asyncDispose]();
-      await candidacy[Symbol.asyncDispose]();
-    },
-  };
-}
-
-/** Waits; resolves early when the signal aborts. */
-function rest(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
   });
 }

@@ -20,6 +20,8 @@ export function manifestCommand(): Command {
     .description('Print the service account of the control plane and the rights that it needs as YAML')
     .option('-n, --namespace <namespace>', 'namespace of the control plane', 'istio-system')
     .option('--revision <revision>', 'revision of the control plane', '')
+    .option('--rootConfigMap <name>', 'name of the ConfigMap with the roots, as PILOT_CA_CERT_CONFIGMAP has it')
+    .option('--cacerts', 'for USE_CACERTS_FOR_SELF_SIGNED_CA')
     .action((options: RbacOptions) => {
       process.stdout.write(rbacManifest(options));
     });

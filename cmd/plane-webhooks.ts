@@ -1,31 +1,29 @@
 // The webhooks of a whole control plane: from its store, with its certificate.
 import { mesh } from '../discovery/model/objects.ts';
 import type { ControlPlane } from './compose.ts';
+import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
-import { openWebhooks, type Webhooks } from './webhooks.ts';
+import { type Webhooks, webhooksOf } from './webhooks.ts';
 
 /**
- * Opens them at `settings.httpsAddr`; undefined where that is empty. Call it once the store holds everything, so that no
- * pod is answered by defaults.
+ * Makes them. They answer once the store holds everything, and listen once they are opened. What is wrong with the
+ * injector's settings is a finding of the store.
  */
-export async function openPlaneWebhooks(
-  plane: ControlPlane,
-  log: Logger,
-  env: Readonly<Record<string, string | undefined>>,
-): Promise<Webhooks | undefined> {
+export function planeWebhooks(plane: ControlPlane, log: Logger): Webhooks {
   const { settings, store, identity, metrics } = plane;
-  if (settings.httpsAddr === '') return undefined;
-  return openWebhooks({
-    address: settings.httpsAddr,
+  return webhooksOf({
     store,
-    tls: identity.tls,
+    settings,
+    ...(identity.tls === undefined ? {} : { tls: identity.tls }),
+    findings: store.sinkOf('injector'),
     registry: metrics.registry,
     log,
-    systemNamespace: settings.systemNamespace,
-    clusterId: settings.clusterId,
-    clusterDomain: settings.domain,
     mesh: () => plane.graph.read(mesh, 'mesh'),
-    revision: settings.revision,
-    env,
   });
+}
+
+/** Whether a control plane can do all that it is there for: serve proxies, and inject pods where it has webhooks. */
+export function wholeReadiness(plane: ControlPlane, webhooks: Webhooks): Readiness {
+  const state = plane.readiness();
+  return state.ready ? webhooks.readiness() : state;
 }

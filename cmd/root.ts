@@ -101,7 +101,7 @@ function describeServer({ replica, at, isAtStep, lagging, first }: ServerProgres
     ? 'has not taken up this step'
     : lagging === 0
       ? 'every connected proxy is ready'
-      : `waits for ${lagging} proxies: ${names}${lagging > Math.min(first.length, 20) ? ', …' : ''}`;
+      : `waits for ${lagging} of its proxies: ${names}${lagging > Math.min(first.length, 20) ? ', …' : ''}`;
   return `${replica === '' ? 'the server' : `replica ${replica}`}: ${words}${at === undefined ? '' : ` (said at ${at})`}`;
 }
 

@@ -1,85 +1,115 @@
-// Opens the webhooks of a control plane: their port, what they answer from, and what they count.
+// The webhooks of a control plane: what they answer from, what they count, and their port.
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
+import { surroundingsOf } from '../config/relations/view.ts';
+import type { SourceSink } from '../config/sources/source.ts';
 import type { Store } from '../config/store.ts';
-import { validate, validateObject } from '../config/validate.ts';
-import type { TlsSource } from '../discovery/xds/server.ts';
+import { validate, validateAdmitted } from '../config/validate.ts';
+import type { TlsSource } from '../discovery/xds/server-credentials.ts';
 import type { WebhookMetrics } from '../webhook/metrics.ts';
-import { type ServerCertificate, startWebhookServer } from '../webhook/server.ts';
+import { type ServerCertificate, startWebhookServer, type WebhookHandlers } from '../webhook/server.ts';
 import { settingsOfStore } from '../webhook/store-settings.ts';
+import type { Validators } from '../webhook/validate.ts';
+import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
+import type { Settings } from './settings.ts';
 
 export interface WebhooksOptions {
-  /** `host:port` to listen on. */
-  readonly address: string;
   readonly store: Store;
-  readonly tls: TlsSource;
+  /** Told what is wrong with the injector's settings. */
+  readonly findings: Pick<SourceSink, 'report'>;
   readonly registry: Registry;
   readonly log: Logger;
-  readonly systemNamespace: string;
-  readonly clusterId: string;
-  readonly clusterDomain: string;
+  /** Names and switches; `httpsAddr` is where they listen, and empty where they are on somebody else's port. */
+  readonly settings: Settings;
+  /** Absent: nobody makes a certificate, and their own port stays closed. */
+  readonly tls?: TlsSource;
   /** The mesh configuration in force. */
   readonly mesh: () => MeshConfig;
-  readonly revision: string;
-  /** ENABLE_NATIVE_SIDECARS, COMPLIANCE_POLICY and PLATFORM are read. */
-  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Open webhooks. */
+const isReady: Readiness = { ready: true, reason: '' };
+
+/** The webhooks of a control plane. */
 export interface Webhooks extends AsyncDisposable {
-  readonly port: number;
-  /** Whether pods can be injected: the injector's configuration has been read. */
-  readonly ready: () => boolean;
+  /** What they answer: 503 until the store holds everything, so that no pod is answered by defaults. */
+  readonly handlers: WebhookHandlers;
+  /** Whether pods can be injected: there is a configuration of the injector that could be read. */
+  readonly readiness: () => Readiness;
+  /**
+   * Opens their own port once the store holds everything; gives it, or undefined where there is none. Rejects where it
+   * is taken.
+   */
+  readonly open: () => Promise<number | undefined>;
 }
 
-/** Opens them; resolves once the port accepts connections. Rejects where it is taken or there is no certificate. */
-export async function openWebhooks(options: WebhooksOptions): Promise<Webhooks> {
-  const { store, tls, log, env } = options;
-  const native = env['ENABLE_NATIVE_SIDECARS'];
-  const settings = settingsOfStore({
+/** Makes them. Nothing listens before `open`. */
+export function webhooksOf(options: WebhooksOptions): Webhooks {
+  const { store, log, tls, settings } = options;
+  const injector = settingsOfStore({
     store,
-    systemNamespace: options.systemNamespace,
-    clusterId: options.clusterId,
+    systemNamespace: settings.systemNamespace,
+    clusterId: settings.clusterId,
+    ...(settings.sharedMeshConfig === undefined ? {} : { sharedMeshConfig: settings.sharedMeshConfig }),
     process: {
-      revision: options.revision,
-      nativeSidecars: native === 'true' ? 'enabled' : native === 'false' ? 'disabled' : 'auto',
-      compliancePolicy: env['COMPLIANCE_POLICY'] ?? '',
-      openShift: env['PLATFORM'] === 'openshift',
+      revision: settings.revision,
+      nativeSidecars: nativeModes[settings.nativeSidecars],
+      compliancePolicy: settings.compliancePolicy,
+      openShift: settings.platform === 'openshift',
     },
+    report: (findings) => options.findings.report('settings', findings),
   });
-  for (const diagnostic of settings.diagnostics()) log.error(`injector: ${formatDiagnostic(diagnostic)}`);
-  const at = options.address.lastIndexOf(':');
-  const server = await startWebhookServer({
-    host: options.address.slice(0, at).replace(/^\[|\]$/g, '') || '::',
-    port: Number(options.address.slice(at + 1)),
-    certificate: certificateOf(tls),
-    settings: settings.settings,
-    unreadable: () => settings.diagnostics().map(formatDiagnostic).join('; '),
-    cluster: settings.cluster,
-    validators: {
-      object: (raw) => validateObject(raw, { unknown: 'ignore' }),
-      amongOthers: (raw) => {
-        const { object } = validate(raw, { unknown: 'ignore' });
-        return object === undefined
-          ? []
-          : relate(object, { objects: store, mesh: options.mesh(), domain: options.clusterDomain });
-      },
-    },
+  const unreadable = (): string => injector.diagnostics().map(formatDiagnostic).join('; ');
+  const handlers: WebhookHandlers = {
+    settings: () => (store.synced ? injector.settings() : undefined),
+    unreadable,
+    cluster: injector.cluster,
+    validators: validatorsOf(options),
     metrics: webhookMetrics(options.registry),
     now: () => performance.now() / 1_000,
     log: (event) => log.warn({ ...event }, 'webhook refused an object'),
-  });
-  const unfollow = tls.onChange(() => server.rotate(certificateOf(tls)));
+  };
+  const opened = new AsyncDisposableStack();
   return {
-    port: server.port,
-    ready: () => settings.settings() !== undefined,
+    handlers,
+    readiness: () =>
+      injector.settings() === undefined
+        ? { ready: false, reason: `the injector has no settings: ${unreadable()}` }
+        : isReady,
+    open: async () => {
+      if (settings.httpsAddr === '') return undefined;
+      if (tls === undefined) {
+        log.warn('--httpsAddr stays closed: nobody makes a certificate for it (PILOT_CERT_PROVIDER, ENABLE_CA_SERVER)');
+        return undefined;
+      }
+      const server = opened.use(
+        await startWebhookServer({ ...placeOf(settings), ...handlers, certificate: certificateOf(tls) }),
+      );
+      opened.defer(tls.onChange(() => server.rotate(certificateOf(tls))));
+      return server.port;
+    },
     async [Symbol.asyncDispose]() {
-      unfollow();
-      settings[Symbol.dispose]();
-      await server.close();
+      injector[Symbol.dispose]();
+      await opened.disposeAsync();
+    },
+  };
+}
+
+const nativeModes = { auto: 'auto', true: 'enabled', false: 'disabled' } as const;
+
+function placeOf({ httpsAddr }: Settings): { readonly host: string; readonly port: number } {
+  const at = httpsAddr.lastIndexOf(':');
+  return { host: httpsAddr.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(httpsAddr.slice(at + 1)) };
+}
+
+function validatorsOf({ store, settings, mesh }: WebhooksOptions): Validators {
+  return {
+    object: async (raw) => (await validateAdmitted(raw)).diagnostics,
+    amongOthers: (raw) => {
+      const { object } = validate(raw, { unknown: 'ignore' });
+      return object === undefined ? [] : relate(object, surroundingsOf(store, mesh(), settings.domain));
     },
   };
 }

@@ -41,7 +41,7 @@ extensionProviders:
 
   test('a second text is laid over the first', () => {
     const first = parseMeshConfig('defaultConfig: { proxyMetadata: { A: x, B: y } }').mesh ?? defaultMeshConfig;
-    const second = parseMeshConfig('defaultConfig: { proxyMetadata: { B: z } }', first).mesh;
+    const second = parseMeshConfig('defaultConfig: { proxyMetadata: { B: z } }', { base: first }).mesh;
     expect(second?.defaultConfig.proxyMetadata).toEqual({ A: 'x', B: 'z' });
   });
 

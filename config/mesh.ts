@@ -109,16 +109,16 @@ export interface Parsed<T> {
 
 /**
  * Reads the text of key `mesh` and lays it over `base`. Fields that are not known give warnings. `mesh` is absent where
- * the text has errors.
+ * the text has errors. Findings stand at lines of `file`.
  */
 export function parseMeshConfig(
   yamlText: string,
-  base: MeshConfig = defaultMeshConfig,
+  { base = defaultMeshConfig, file = 'mesh' }: { readonly base?: MeshConfig; readonly file?: string } = {},
 ): { readonly mesh?: MeshConfig; readonly diagnostics: readonly Diagnostic[] } {
-  const parsed = parseSettings(meshConfig, yamlText);
+  const parsed = parseSettings(meshConfig, yamlText, file);
   if (parsed.value === undefined) return { diagnostics: parsed.diagnostics };
   const mesh = mergeMeshConfig(base, parsed.value);
-  const diagnostics = [...parsed.diagnostics, ...meshRules(mesh)];
+  const diagnostics = [...parsed.diagnostics, ...meshRules(mesh).map(parsed.placed)];
   return hasErrors(diagnostics) ? { diagnostics } : { mesh, diagnostics };
 }
 
@@ -127,14 +127,14 @@ export function readMeshConfig(value: unknown): Parsed<MeshConfigInput> {
   return readSettings(meshConfig, value);
 }
 
-/** Reads the text of key `meshNetworks`. */
-export function parseMeshNetworks(yamlText: string): Parsed<MeshNetworks> {
-  return parseSettings(meshNetworks, yamlText);
+/** Reads the text of key `meshNetworks`. Findings stand at lines of `file`. */
+export function parseMeshNetworks(yamlText: string, file = 'meshNetworks'): Parsed<MeshNetworks> {
+  return parseSettings(meshNetworks, yamlText, file);
 }
 
 /** Reads the text of the annotation `proxy.istio.io/config`. */
 export function parseProxyConfig(yamlText: string): Parsed<ProxySettings> {
-  return parseSettings(proxySettings, yamlText);
+  return parseSettings(proxySettings, yamlText, proxyConfigAnnotation);
 }
 
 /**
@@ -175,17 +175,30 @@ function mergeProviders(
 }
 
 const longestText = 1 << 20;
+const proxyConfigAnnotation = 'proxy.istio.io/config';
 
-function parseSettings<S extends TSchema>(schema: S, text: string): Parsed<ValueOf<S>> {
+/** Settings of a text, and how a finding about them gets its line. */
+interface ParsedText<T> extends Parsed<T> {
+  readonly placed: (finding: Diagnostic) => Diagnostic;
+}
+
+function parseSettings<S extends TSchema>(schema: S, text: string, file: string): ParsedText<ValueOf<S>> {
+  const nowhere = (finding: Diagnostic): Diagnostic => finding;
+  const refused = (diagnostics: readonly Diagnostic[]) => ({ diagnostics, placed: nowhere });
   if (text.length > longestText) {
-    return { diagnostics: [errorOf('yaml-limit', `the settings are longer than ${longestText} characters`)] };
+    return refused([errorOf('yaml-limit', `the settings are longer than ${longestText} characters`)]);
   }
-  const { documents, diagnostics } = parseYaml('mesh', text);
+  const { documents, diagnostics } = parseYaml(file, text);
   const [document] = documents;
-  if (hasErrors(diagnostics)) return { diagnostics };
-  if (document === undefined) return { value: {} as ValueOf<S>, diagnostics };
-  if (documents.length > 1) return { diagnostics: [errorOf('yaml-syntax', 'must be one document')] };
-  return readSettings(schema, document.value);
+  if (hasErrors(diagnostics)) return refused(diagnostics);
+  if (document === undefined) return { value: {} as ValueOf<S>, diagnostics, placed: nowhere };
+  if (documents.length > 1) return refused([errorOf('yaml-syntax', 'must be one document')]);
+  const placed = (finding: Diagnostic): Diagnostic => ({
+    ...finding,
+    position: document.positionOf(finding.path ?? ''),
+  });
+  const read = readSettings(schema, document.value);
+  return { ...read, diagnostics: read.diagnostics.map(placed), placed };
 }
 
 function readSettings<S extends TSchema>(schema: S, value: unknown): Parsed<ValueOf<S>> {

@@ -58,6 +58,12 @@ export function formatRef(ref: ObjectRef): string {
   return `${ref.kind} ${ref.namespace === '' ? '' : `${ref.namespace}/`}${ref.name}`;
 }
 
+/** Reads what `formatRef` writes at the start of a text; undefined where the text names no object of a namespace. */
+export function parseRef(text: string): ObjectRef | undefined {
+  const [, kind, namespace, name] = /^(\w+) ([^/\s]+)\/(\S+)/.exec(text) ?? [];
+  return kind === undefined || namespace === undefined || name === undefined ? undefined : { kind, namespace, name };
+}
+
 /** `namespace/name`: an object's key within its kind. */
 export function keyOf(meta: Pick<ObjectMeta, 'namespace' | 'name'>): string {
   return `${meta.namespace}/${meta.name}`;

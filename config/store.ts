@@ -7,6 +7,16 @@ import type { ObjectChange, SourceSink, SourceStatus } from './sources/source.ts
 /** Called after objects changed; `changes` holds each changed object once, in its last state. */
 export type StoreListener = (changes: readonly ObjectChange[]) => void;
 
+/**
+ * What is found of one unit (a file, an object) now, and was before: whole lists, of which at least one has entries. They
+ * may be equal, where the unit was looked at again.
+ */
+export interface FindingsChange {
+  readonly unit: string;
+  readonly before: readonly Diagnostic[];
+  readonly after: readonly Diagnostic[];
+}
+
 /** Objects of all sources. Listeners hear of changes at once; what was not changed is not repeated. */
 export class Store {
   readonly #objects = new Map<KindName, Map<string, AnyObject>>();
@@ -15,16 +25,13 @@ export class Store {
   readonly #sources = new Map<string, SourceStatus>();
   readonly #listeners = new Set<StoreListener>();
   readonly #statusListeners = new Set<() => void>();
+  readonly #findingsListeners = new Set<(change: FindingsChange) => void>();
 
   /** The sink of one source; `name` tells sources apart in findings and status. */
   sinkOf(name: string): SourceSink {
     return {
       apply: (changes) => this.#apply(changes),
-      report: (unit, diagnostics) => {
-        const key = `${name}\u0000${unit}`;
-        if (diagnostics.length === 0) this.#findings.delete(key);
-        else this.#findings.set(key, diagnostics);
-      },
+      report: (unit, diagnostics) => this.#report(name, unit, diagnostics),
       status: (status) => {
         this.#sources.set(name, status);
         for (const listener of this.#statusListeners) listener();
@@ -42,6 +49,12 @@ export class Store {
   onStatus(listener: () => void): () => void {
     this.#statusListeners.add(listener);
     return () => this.#statusListeners.delete(listener);
+  }
+
+  /** Hears of every report but those that nothing is found where nothing was. */
+  onFindings(listener: (change: FindingsChange) => void): () => void {
+    this.#findingsListeners.add(listener);
+    return () => this.#findingsListeners.delete(listener);
   }
 
   /** One object. */
@@ -73,6 +86,15 @@ export class Store {
   /** Whether every source has read everything once. */
   get synced(): boolean {
     return this.#sources.size > 0 && [...this.#sources.values()].every((source) => source.synced);
+  }
+
+  #report(source: string, unit: string, after: readonly Diagnostic[]): void {
+    const key = `${source}\u0000${unit}`;
+    const before = this.#findings.get(key) ?? [];
+    if (after.length === 0) this.#findings.delete(key);
+    else this.#findings.set(key, after);
+    if (before.length + after.length === 0) return;
+    for (const listener of this.#findingsListeners) listener({ unit, before, after });
   }
 
   #apply(changes: readonly ObjectChange[]): void {

@@ -4,6 +4,7 @@ import { Graph, type Input } from './graph/graph.ts';
 import { autoPassthroughCollections } from './model/auto-passthrough.ts';
 import { destinationRuleCollections } from './model/destination-rules.ts';
 import { gatewayCollections } from './model/gateways.ts';
+import { ingressCollections } from './model/ingress-routes.ts';
 import { labelMentionCollections } from './model/label-mentions.ts';
 import { mtlsCollections } from './model/mtls.ts';
 import { objects } from './model/objects.ts';
@@ -18,6 +19,7 @@ export function createGraph(): Graph {
     ...destinationRuleCollections,
     ...mtlsCollections,
     ...autoPassthroughCollections,
+    ...ingressCollections,
     ...gatewayCollections,
     virtualServices,
     sidecars,

@@ -84,7 +84,7 @@ function generate() {
   });
 }
 
-/** An index of every generated file, so that the registry can name all messages without a list kept by hand. */
+/** Indexes of every generated file and of every message, so that registries need no list kept by hand. */
 function index() {
   const files = [];
   const walk = (folder) => {
@@ -105,6 +105,21 @@ function index() {
     [
       ...lines.map(({ file, symbol }) => `import { ${symbol} } from './${file}';`),
       `export const files = [${lines.map((l) => l.symbol).join(', ')}];`,
+      '',
+    ].join('\n'),
+  );
+  const types = lines.flatMap(({ file, symbol }) =>
+    [...readFileSync(join(out, file), 'utf8').matchAll(/@generated from message (\S+)/g)].map(
+      ([, name]) => `  '${name}': () => import('./${file}').then((file) => file.${symbol}),`,
+    ),
+  );
+  writeFileSync(
+    join(out, 'type-files.ts'),
+    [
+      "import type { GenFile } from '@bufbuild/protobuf/codegenv2';",
+      'export const typeFiles: Readonly<Record<string, () => Promise<GenFile>>> = {',
+      ...types,
+      '};',
       '',
     ].join('\n'),
   );

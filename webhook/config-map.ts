@@ -21,6 +21,8 @@ export interface InjectorSources {
   readonly values?: string;
   /** ConfigMap `istio`, key `mesh` (YAML). */
   readonly mesh?: string;
+  /** Mesh configuration over which that one is laid (SHARED_MESH_CONFIG). */
+  readonly sharedMesh?: string;
 }
 
 /** What the process itself knows: flags and environment. */
@@ -39,12 +41,15 @@ export function readSettings(
 ): { readonly settings: InjectionSettings } | { readonly diagnostics: readonly Diagnostic[] } {
   const config = document('config', sources.config);
   const values = document('values', sources.values);
-  const mesh = document('mesh', sources.mesh);
-  const diagnostics = [...config.diagnostics, ...values.diagnostics, ...mesh.diagnostics];
+  const meshes = [document('shared mesh', sources.sharedMesh), document('mesh', sources.mesh)];
+  const diagnostics = [config, values, ...meshes].flatMap((each) => each.diagnostics);
   if (diagnostics.length > 0) return { diagnostics };
   const injector = policyOf(config.value, values.value);
   const read = valuesOf(values.value);
-  const meshSettings = meshSettingsOf(mesh.value, proxyDefaultsOf(read));
+  const meshSettings = meshSettingsOf(
+    meshes.map(({ value }) => value),
+    proxyDefaultsOf(read),
+  );
   const problems = [
     ...templateProblems(config.value, values.value, injector),
     ...('problem' in meshSettings ? [errorOf('invalid-value', meshSettings.problem, { path: 'mesh' })] : []),

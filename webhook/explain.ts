@@ -2,7 +2,7 @@
 import { decideInjection, type InjectionPolicy } from './decide.ts';
 import { labelsOf, type Pod } from './pod.ts';
 import { revisionLabel, tagLabel, type Webhook, type WebhookConfiguration } from './registration.ts';
-import { type LabelRequirement, type LabelSelector, matches } from './selector.ts';
+import { type LabelRequirement, type LabelSelector, matches, requirementsOf } from './selector.ts';
 
 /** The pod in question and where it would be created. */
 export interface InjectionQuestion {
@@ -81,10 +81,7 @@ function missesOf(
   selector: LabelSelector | undefined,
   labels: Readonly<Record<string, string>>,
 ): readonly string[] {
-  const pairs = Object.entries(selector?.matchLabels ?? {}).map(
-    ([key, value]): LabelRequirement => ({ key, operator: 'In', values: [value] }),
-  );
-  return [...pairs, ...(selector?.matchExpressions ?? [])]
+  return requirementsOf(selector)
     .filter((requirement) => !matches({ matchExpressions: [requirement] }, labels))
     .map((requirement) => missText(subject, requirement, labels[requirement.key]));
 }

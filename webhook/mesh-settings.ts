@@ -15,20 +15,23 @@ export interface MeshSettings {
 }
 
 /**
- * Reads MeshConfig (proto JSON, ConfigMap `istio`, key `mesh`, already parsed); what is absent takes its default.
- * `fallback` stands in for fields that its `defaultConfig` lacks.
+ * Reads MeshConfigs (proto JSON, as in ConfigMap `istio`, key `mesh`, already parsed), each laid over those before it;
+ * what is absent takes its default. `fallback` stands in for fields that their `defaultConfig` lacks.
  */
 export function meshSettingsOf(
-  mesh: unknown,
+  meshes: readonly unknown[],
   fallback: ProxyConfig = {},
 ): { readonly settings: MeshSettings } | { readonly problem: string } {
-  const given = memberAt(mesh, 'defaultConfig');
-  const normalized = normalize(objectOf(given));
-  if ('problem' in normalized) return { problem: `defaultConfig: ${normalized.problem}` };
-  const raw: JsonObject = isObject(mesh) ? mesh : {};
+  const normalized = meshes.map((mesh) => normalize(objectOf(memberAt(mesh, 'defaultConfig'))));
+  const configs: ProxyConfig[] = [fallback];
+  for (const each of normalized) {
+    if ('problem' in each) return { problem: `defaultConfig: ${each.problem}` };
+    configs.push(each.config);
+  }
+  const raw: JsonObject = Object.assign({}, ...meshes.filter(isObject));
   return {
     settings: {
-      defaultConfig: [fallback, normalized.config].reduce(mergeProxyConfig, defaultProxyConfig),
+      defaultConfig: configs.reduce(mergeProxyConfig, defaultProxyConfig),
       trustDomain: textOr(raw['trustDomain'], 'cluster.local'),
       rootNamespace: textOr(raw['rootNamespace'], 'istio-system'),
       proxyListenPort: portOr(raw['proxyListenPort'], 15001),

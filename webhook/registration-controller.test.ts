@@ -9,6 +9,7 @@ import {
   type RegistrationOptions,
   tagConfiguration,
   validatorConfiguration,
+  type Webhook,
   type WebhookConfiguration,
 } from './registration.ts';
 import {
@@ -17,6 +18,7 @@ import {
   RegistrationController,
   type WebhookConfigurationApi,
 } from './registration-controller.ts';
+import { matches } from './selector.ts';
 
 const options: RegistrationOptions = {
   target: { service: 'istiod', namespace: 'istio-system' },
@@ -78,8 +80,9 @@ test('the root goes into our webhooks only, each guarded by its name', () => {
 class MemoryApi implements WebhookConfigurationApi {
   readonly objects = new Map<string, WebhookConfiguration>();
   readonly #watchers = new Set<(configuration: WebhookConfiguration) => void>();
-  /** How often dry runs are to succeed, fail to be asked, or be denied, in this order. */
-  readonly dryRuns: ('created' | 'denied' | 'unreachable')[] = [];
+  readonly #mourners = new Set<(name: string) => void>();
+  /** How often dry runs are to succeed or fail to be asked, in this order; then validation answers. */
+  readonly dryRuns: ('created' | 'unreachable')[] = [];
   conflicts = 0;
   patches = 0;
 
@@ -88,11 +91,18 @@ class MemoryApi implements WebhookConfigurationApi {
     for (const watcher of this.#watchers) watcher(configuration);
   }
 
+  remove(name: string): void {
+    this.objects.delete(name);
+    for (const mourner of this.#mourners) mourner(name);
+  }
+
   watch(
     kind: WebhookConfiguration['kind'],
     labels: Readonly<Record<string, string>>,
     changed: (configuration: WebhookConfiguration) => void,
+    gone: (name: string) => void,
   ): AsyncDisposable {
+    this.#mourners.add(gone);
     const watcher = (configuration: WebhookConfiguration) => {
       const have = configuration.metadata.labels ?? {};
       const isMatch = Object.entries(labels).every(([key, value]) => have[key] === value);
@@ -117,17 +127,24 @@ class MemoryApi implements WebhookConfigurationApi {
     return 'patched';
   }
 
-  async dryRunCreate(object: JsonObject): Promise<'created' | 'denied'> {
+  /** As the API server: each webhook that selects the object is asked; ours refuse it. */
+  async dryRunCreate(object: JsonObject): Promise<{ deniedBy?: string }> {
     expect(JSON.stringify(object)).toContain('internal.istio.io/webhook-always-reject');
-    const outcome = this.dryRuns.shift() ?? 'denied';
+    const outcome = this.dryRuns.shift();
     if (outcome === 'unreachable') throw new Error('connection refused');
-    return outcome;
+    if (outcome === 'created') return {};
+    const labels = (object['metadata'] as { labels: Record<string, string> }).labels;
+    const webhooks = [...this.objects.values()].flatMap((configuration) => configuration.webhooks ?? []);
+    const asked = webhooks.find(
+      (webhook) => webhook.name.endsWith('validation.istio.io') && matches(webhook.objectSelector ?? {}, labels),
+    );
+    return asked === undefined ? {} : { deniedBy: asked.name };
   }
 }
 
-const metrics = { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: () => {} };
+const metrics = { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: () => {}, patched: () => {} };
 
-function controllerOf(api: MemoryApi, caPem = 'ROOT'): RegistrationController {
+function controllerOf(api: MemoryApi, log: (message: string) => void = () => {}): RegistrationController {
   const sleep = (_ms: number, signal: AbortSignal) =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, 1);
@@ -136,7 +153,15 @@ function controllerOf(api: MemoryApi, caPem = 'ROOT'): RegistrationController {
         resolve();
       });
     });
-  return new RegistrationController({ api, revision: '', namespace: 'istio-system', caPem, metrics, sleep });
+  return new RegistrationController({
+    api,
+    revision: '',
+    namespace: 'istio-system',
+    caPem: 'ROOT',
+    metrics,
+    sleep,
+    log,
+  });
 }
 
 const bundlesOf = (api: MemoryApi, name: string) =>
@@ -162,9 +187,13 @@ describe('controller', () => {
     const api = new MemoryApi();
     api.put(validatorConfiguration(options));
     api.dryRuns.push(...Array.from({ length: 10_000 }, () => 'created' as const));
-    await using controller = controllerOf(api);
+    const logged: string[] = [];
+    await using controller = controllerOf(api, (message) => logged.push(message));
     controller.start();
     await expect.poll(() => api.dryRuns.length < 9_995).toBe(true);
+    expect(logged).toEqual([
+      'ValidatingWebhookConfiguration istio-validator-istio-system: nobody refuses the Gateway by which webhook rev.validation.istio.io is tried',
+    ]);
     expect(policyOf(api, 'istio-validator-istio-system')).toBe('Ignore');
   });
 
@@ -182,6 +211,56 @@ describe('controller', () => {
     await expect.poll(() => bundlesOf(api, 'istio-revision-tag-prod')?.[0]).toBe(base64('ROOT'));
     controller.setRoots('NEXT');
     await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[0]).toBe(base64('NEXT'));
+  });
+
+  test('tries each configuration by an object that it is for', async () => {
+    const api = new MemoryApi();
+    api.put(defaultValidatorConfiguration(options));
+    await using controller = controllerOf(api);
+    controller.start();
+    await expect.poll(() => policyOf(api, 'istiod-default-validator')).toBe('Fail');
+    api.put(validatorConfiguration(options));
+    await expect.poll(() => policyOf(api, 'istio-validator-istio-system')).toBe('Fail');
+  });
+
+  test('leaves Ignore to a webhook that selects no object, or that another one answers for', async () => {
+    const api = new MemoryApi();
+    const { webhooks, ...rest } = validatorConfiguration(options);
+    const nothing = { matchExpressions: [{ key: 'a', operator: 'In', values: [] }] };
+    api.put({ ...rest, webhooks: (webhooks ?? []).map((webhook) => ({ ...webhook, objectSelector: nothing })) });
+    const all = defaultValidatorConfiguration(options);
+    const others = { ...all.metadata, name: 'other', labels: {} };
+    api.put({
+      ...all,
+      metadata: others,
+      webhooks: [{ ...(all.webhooks?.[0] as Webhook), name: 'x.validation.istio.io' }],
+    });
+    api.put(all);
+    const logged: string[] = [];
+    await using controller = controllerOf(api, (message) => logged.push(message));
+    controller.start();
+    await expect.poll(() => logged.length).toBe(2);
+    expect(logged.join()).toContain('webhook rev.validation.istio.io selects no object');
+    expect(logged.join()).toContain('x.validation.istio.io refuses the Gateway by which webhook validation.istio.io');
+    expect(policyOf(api, 'istiod-default-validator')).toBe('Ignore');
+    expect(policyOf(api, 'istio-validator-istio-system')).toBe('Ignore');
+  });
+
+  test('forgets what is gone, also while it is being tried', async () => {
+    const api = new MemoryApi();
+    api.put(injectorConfiguration(options));
+    api.put(validatorConfiguration(options));
+    api.dryRuns.push(...Array.from({ length: 100_000 }, () => 'created' as const));
+    await using controller = controllerOf(api);
+    controller.start();
+    await expect.poll(() => api.dryRuns.length < 99_995).toBe(true);
+    for (const name of [...api.objects.keys()]) api.remove(name);
+    const { patches } = api;
+    controller.setRoots('NEXT');
+    const left = api.dryRuns.length;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(api.patches).toBe(patches);
+    expect(left - api.dryRuns.length).toBeLessThanOrEqual(1);
   });
 
   test('leaves alone what is as it should be, and other revisions', async () => {

@@ -1,6 +1,14 @@
 // Keeps the webhook configurations true: our root in their caBundle, and failurePolicy Fail once we are seen to answer.
 import type { JsonObject } from './json.ts';
-import { base64, injectorSuffix, revisionLabel, validatorSuffix, type WebhookConfiguration } from './registration.ts';
+import {
+  base64,
+  injectorSuffix,
+  revisionLabel,
+  validatorSuffix,
+  type Webhook,
+  type WebhookConfiguration,
+} from './registration.ts';
+import { labelsFor } from './selector.ts';
 import { alwaysRejectAnnotation } from './validate.ts';
 
 /** One operation of a JSON Patch with a guard that the webhook is still the one that was looked at. */
@@ -13,13 +21,14 @@ export type GuardedPatch = readonly {
 /** What the controller needs of the API server; implemented by the Kubernetes source, and in memory for tests. */
 export interface WebhookConfigurationApi {
   /**
-   * Tells every configuration of the kind with these labels now and each again whenever it changes, until disposed.
-   * Deletions are not told: there is nothing to keep.
+   * Tells every configuration of the kind with these labels now, each again whenever it changes, and the name of each
+   * that is gone, until disposed.
    */
   watch(
     kind: WebhookConfiguration['kind'],
     labels: Readonly<Record<string, string>>,
     changed: (configuration: WebhookConfiguration) => void,
+    gone: (name: string) => void,
   ): AsyncDisposable;
   /** Applies a JSON Patch. `conflict`: a test of it failed. Throws where the API server cannot be asked. */
   patch(
@@ -27,15 +36,19 @@ export interface WebhookConfigurationApi {
     name: string,
     patch: GuardedPatch,
   ): Promise<'patched' | 'conflict' | 'gone'>;
-  /** Creates with dryRun=All. `denied`: an admission webhook refused it. Throws where it cannot be asked. */
-  dryRunCreate(object: JsonObject): Promise<'created' | 'denied'>;
+  /** Creates with dryRun=All; `deniedBy` names the admission webhook that refused it. Throws where it cannot be asked. */
+  dryRunCreate(object: JsonObject): Promise<{ readonly deniedBy?: string }>;
 }
 
-/** Counters webhook_patch_{attempts,failures,retries}_total, by the configuration's name. */
+type Kind = WebhookConfiguration['kind'];
+
+/** Counters webhook_patch_{attempts,failures,retries}_total and galley_validation_config_{updates,update_error}. */
 export interface RegistrationMetrics {
   patchAttempt(name: string): void;
-  patchFailure(name: string): void;
   patchRetry(name: string): void;
+  patched(kind: Kind, name: string): void;
+  /** `Conflict`: somebody else changed it meanwhile; `Unreachable`: the API server did not answer, or refused it. */
+  patchFailure(kind: Kind, name: string, reason: 'Conflict' | 'Unreachable'): void;
 }
 
 export interface RegistrationControllerOptions {
@@ -45,6 +58,8 @@ export interface RegistrationControllerOptions {
   readonly namespace: string;
   /** The PEM roots that the API server is to check us by. */
   readonly caPem: string;
+  /** Which kinds are kept; default: both. */
+  readonly kinds?: Readonly<Record<WebhookConfiguration['kind'], boolean>>;
   readonly metrics: RegistrationMetrics;
   /** Fulfilled after so many milliseconds; rejected or fulfilled early when the signal aborts. */
   readonly sleep: (milliseconds: number, signal: AbortSignal) => Promise<void>;
@@ -64,10 +79,18 @@ export function caBundlePatch(configuration: WebhookConfiguration, caPem: string
   });
 }
 
-/** Operations that make validation webhooks of ours refuse objects while we cannot be reached. */
-export function failurePolicyPatch(configuration: WebhookConfiguration): GuardedPatch {
+/** Validation webhooks of ours that do not yet refuse objects while we cannot be reached. */
+function lenientWebhooks(configuration: WebhookConfiguration): readonly Webhook[] {
+  if (configuration.kind !== 'ValidatingWebhookConfiguration') return [];
+  return (configuration.webhooks ?? []).filter(
+    (webhook) => isNamed(webhook.name, validatorSuffix) && webhook.failurePolicy !== 'Fail',
+  );
+}
+
+/** Operations that make these webhooks of the configuration refuse objects while we cannot be reached. */
+function failurePolicyPatch(configuration: WebhookConfiguration, webhooks: readonly Webhook[]): GuardedPatch {
   return (configuration.webhooks ?? []).flatMap((webhook, i) => {
-    if (!isNamed(webhook.name, validatorSuffix) || webhook.failurePolicy === 'Fail') return [];
+    if (!webhooks.includes(webhook)) return [];
     return [
       { op: 'test', path: `/webhooks/${i}/name`, value: webhook.name },
       { op: 'replace', path: `/webhooks/${i}/failurePolicy`, value: 'Fail' },
@@ -83,17 +106,12 @@ function isNamed(name: string, suffix: string): boolean {
   return name === suffix || name.endsWith(`.${suffix}`);
 }
 
-/** An object that only a working validation webhook refuses. */
-export function probeGateway(namespace: string, revision: string): JsonObject {
+/** An object that only a working validation webhook refuses; `labels` are those by which that webhook is asked. */
+export function probeGateway(namespace: string, labels: Readonly<Record<string, string>>): JsonObject {
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'Gateway',
-    metadata: {
-      name: 'invalid-gateway',
-      namespace,
-      labels: { [revisionLabel]: revision },
-      annotations: { [alwaysRejectAnnotation]: 'true' },
-    },
+    metadata: { name: 'invalid-gateway', namespace, labels, annotations: { [alwaysRejectAnnotation]: 'true' } },
     spec: {},
   };
 }
@@ -109,8 +127,9 @@ export class RegistrationController implements AsyncDisposable {
   readonly #latest = new Map<string, WebhookConfiguration>();
   /** Names with work waiting or under way: each is worked on by one loop at a time. */
   readonly #busy = new Map<string, Promise<void>>();
+  /** What the log was told last about a configuration: the same is not said again. */
+  readonly #told = new Map<string, string>();
   #caPem: string;
-  #answers = false;
 
   constructor(options: RegistrationControllerOptions) {
     this.#options = options;
@@ -120,8 +139,16 @@ export class RegistrationController implements AsyncDisposable {
 
   start(): void {
     for (const kind of kinds) {
+      if (this.#options.kinds?.[kind] === false) continue;
       const labels = { [revisionLabel]: this.#revision };
-      this.#watches.push(this.#options.api.watch(kind, labels, (configuration) => this.#seen(configuration)));
+      this.#watches.push(
+        this.#options.api.watch(
+          kind,
+          labels,
+          (configuration) => this.#seen(configuration),
+          (name) => this.#forget(`${kind}/${name}`),
+        ),
+      );
     }
   }
 
@@ -141,8 +168,16 @@ export class RegistrationController implements AsyncDisposable {
     const key = `${configuration.kind}/${configuration.metadata.name}`;
     this.#latest.set(key, configuration);
     if (this.#stop.signal.aborted || this.#busy.has(key)) return;
-    const work = this.#settle(key).finally(() => this.#busy.delete(key));
+    // Not at once: the work may itself make the configuration be seen again, before it counts as busy.
+    const work = Promise.resolve(key)
+      .then((one) => this.#settle(one))
+      .finally(() => this.#busy.delete(key));
     this.#busy.set(key, work);
+  }
+
+  #forget(key: string): void {
+    this.#latest.delete(key);
+    this.#told.delete(key);
   }
 
   async #settle(key: string): Promise<void> {
@@ -165,37 +200,57 @@ export class RegistrationController implements AsyncDisposable {
   async #step(configuration: WebhookConfiguration, isRetry: boolean): Promise<'done' | 'again'> {
     const patch = caBundlePatch(configuration, this.#caPem);
     if (patch.length > 0) return (await this.#patch(configuration, patch, isRetry)) ? 'done' : 'again';
-    if (configuration.kind !== 'ValidatingWebhookConfiguration') return 'done';
-    const policy = failurePolicyPatch(configuration);
-    if (policy.length === 0) return 'done';
-    if (!(await this.#isAnswering())) return 'again';
-    return (await this.#patch(configuration, policy, isRetry)) ? 'done' : 'again';
+    const lenient = lenientWebhooks(configuration);
+    if (lenient.length === 0) return 'done';
+    const answering: Webhook[] = [];
+    for (const webhook of lenient) if (await this.#isAnswering(configuration, webhook)) answering.push(webhook);
+    const policy = failurePolicyPatch(configuration, answering);
+    const isPatched = policy.length === 0 || (await this.#patch(configuration, policy, isRetry));
+    return isPatched && answering.length === lenient.length ? 'done' : 'again';
   }
 
-  async #isAnswering(): Promise<boolean> {
-    if (this.#answers) return true;
-    const { api, namespace, log } = this.#options;
+  /** Whether the API server has us refuse an object that this webhook is for. */
+  async #isAnswering(configuration: WebhookConfiguration, webhook: Webhook): Promise<boolean> {
+    const { api, namespace } = this.#options;
+    const labels = labelsFor(webhook.objectSelector ?? {});
+    if (labels === undefined) return this.#say(configuration, `webhook ${webhook.name} selects no object`);
     try {
-      this.#answers = (await api.dryRunCreate(probeGateway(namespace, this.#revision))) === 'denied';
+      const { deniedBy } = await api.dryRunCreate(probeGateway(namespace, labels));
+      if (deniedBy === webhook.name) return true;
+      const what = deniedBy === undefined ? 'nobody refuses' : `${deniedBy} refuses`;
+      return this.#say(configuration, `${what} the Gateway by which webhook ${webhook.name} is tried`);
     } catch (error) {
-      log?.(`the validation webhook could not be tried: ${messageOf(error)}`);
+      return this.#say(configuration, `webhook ${webhook.name} could not be tried: ${messageOf(error)}`);
     }
-    return this.#answers;
   }
 
   async #patch(configuration: WebhookConfiguration, patch: GuardedPatch, isRetry: boolean): Promise<boolean> {
-    const { api, metrics, log } = this.#options;
-    const { name } = configuration.metadata;
+    const { api, metrics } = this.#options;
+    const { kind, metadata } = configuration;
+    const { name } = metadata;
     metrics.patchAttempt(name);
     if (isRetry) metrics.patchRetry(name);
     try {
-      const outcome = await api.patch(configuration.kind, name, patch);
-      if (outcome === 'gone') this.#latest.delete(`${configuration.kind}/${name}`);
-      if (outcome !== 'conflict') return true;
+      const outcome = await api.patch(kind, name, patch);
+      if (outcome === 'gone') this.#forget(`${kind}/${name}`);
+      if (outcome !== 'conflict') {
+        this.#told.delete(`${kind}/${name}`);
+        metrics.patched(kind, name);
+        return true;
+      }
+      metrics.patchFailure(kind, name, 'Conflict');
     } catch (error) {
-      log?.(`${configuration.kind} ${name} could not be patched: ${messageOf(error)}`);
+      metrics.patchFailure(kind, name, 'Unreachable');
+      this.#say(configuration, `could not be patched: ${messageOf(error)}`);
     }
-    metrics.patchFailure(name);
+    return false;
+  }
+
+  /** Logs what is to be tried again, once while it stays the same. */
+  #say({ kind, metadata }: WebhookConfiguration, problem: string): false {
+    const key = `${kind}/${metadata.name}`;
+    if (this.#told.get(key) !== problem) this.#options.log?.(`${kind} ${metadata.name}: ${problem}`);
+    this.#told.set(key, problem);
     return false;
   }
 }

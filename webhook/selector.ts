@@ -29,6 +29,28 @@ export function matches(selector: LabelSelector, labels: Readonly<Record<string,
   );
 }
 
+/** The fewest labels that a selector of a webhook configuration takes; undefined where it takes none. */
+export function labelsFor(selector: LabelSelector): Readonly<Record<string, string>> | undefined {
+  const requirements = requirementsOf(selector);
+  const labels: Record<string, string> = {};
+  for (const { key, operator, values } of requirements) {
+    if (operator !== 'In' && operator !== 'Exists') continue;
+    const own = requirements.filter((requirement) => requirement.key === key);
+    const candidates = operator === 'In' ? (values ?? []) : ['any'];
+    const value = candidates.find((candidate) => own.every((requirement) => meets(requirement, candidate)));
+    if (value !== undefined) labels[key] = value;
+  }
+  return matches(selector, labels) ? labels : undefined;
+}
+
+/** All that a selector asks for, its `matchLabels` as expressions. */
+export function requirementsOf(selector: LabelSelector | undefined): readonly LabelRequirement[] {
+  const pairs = Object.entries(selector?.matchLabels ?? {}).map(
+    ([key, value]): LabelRequirement => ({ key, operator: 'In', values: [value] }),
+  );
+  return [...pairs, ...(selector?.matchExpressions ?? [])];
+}
+
 function meets(requirement: LabelRequirement, value: string | undefined): boolean {
   switch (requirement.operator) {
     case 'In':

@@ -18,7 +18,7 @@ import {
   parseReview,
   reviewLimits,
 } from './review.ts';
-import { type Validators, validateAdmitted } from './validate.ts';
+import { answerValidation, type Validators } from './validate.ts';
 import { podNameOf } from './workload-meta.ts';
 
 /** A server certificate with its key, both PEM; the chain has the leaf first. */
@@ -81,6 +81,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
       connectionsCheckingInterval: 1_000,
     },
   });
+  app.get('/ready', async (_request, reply) => reply.code(options.settings() === undefined ? 503 : 200).send());
   webhookRoutes(app as unknown as FastifyInstance, options);
   await app.listen({ host: options.host, port: options.port });
   const server = app.server as Server;
@@ -95,7 +96,6 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 
 function limits(options: WebhookServerOptions) {
   return {
-    bodyLimit: reviewLimits.bytes,
     requestTimeout: options.requestTimeout ?? 15_000,
     keepAliveTimeout: 60_000,
     // Idle connections are cut at once on close; requests under way are answered.
@@ -104,8 +104,16 @@ function limits(options: WebhookServerOptions) {
   };
 }
 
-/** Adds the webhooks' routes to a server, also to one without TLS where something else terminates it. */
-export function webhookRoutes(app: FastifyInstance, handlers: WebhookHandlers): void {
+/**
+ * Adds the webhooks to a server that has routes of its own, without TLS because something in front ends it. What they
+ * take and how they fail is theirs alone; times and connections are the server's to bound.
+ */
+export function addWebhooks(app: FastifyInstance, handlers: WebhookHandlers): void {
+  app.register(async (scope) => webhookRoutes(scope, handlers));
+}
+
+function webhookRoutes(app: FastifyInstance, handlers: WebhookHandlers): void {
+  const { bytes: bodyLimit } = reviewLimits;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(/^application\/json(;|$)/, { parseAs: 'buffer' }, (_request, body, done) =>
     done(null, body),
@@ -119,12 +127,13 @@ export function webhookRoutes(app: FastifyInstance, handlers: WebhookHandlers): 
       .type('text/plain')
       .send(text === '' ? 'the request could not be answered' : text);
   });
-  app.get('/ready', async (_request, reply) => reply.code(handlers.settings() === undefined ? 503 : 200).send());
   for (const path of ['/inject', '/inject/*']) {
-    app.post(path, async (request, reply) => answer(request, reply, handlers, 'inject', injectAnswer));
+    app.post(path, { bodyLimit }, async (request, reply) => answer(request, reply, handlers, 'inject', injectAnswer));
   }
   for (const path of ['/validate', '/validate/*']) {
-    app.post(path, async (request, reply) => answer(request, reply, handlers, 'validate', validateAnswer));
+    app.post(path, { bodyLimit }, async (request, reply) =>
+      answer(request, reply, handlers, 'validate', validateAnswer),
+    );
   }
 }
 
@@ -135,15 +144,15 @@ function webhookOf(url: string): 'inject' | 'validate' {
 /** Either an answer or the reason why the call cannot be answered. */
 type Outcome = AdmissionAnswer | { readonly status: number; readonly problem: string };
 
-type Answerer = (request: AdmissionRequest, path: string, handlers: WebhookHandlers) => Outcome;
+type Answerer = (request: AdmissionRequest, path: string, handlers: WebhookHandlers) => Outcome | Promise<Outcome>;
 
-function answer(
+async function answer(
   http: FastifyRequest,
   reply: FastifyReply,
   handlers: WebhookHandlers,
   webhook: 'inject' | 'validate',
   decide: Answerer,
-): FastifyReply {
+): Promise<FastifyReply> {
   const refuse = (status: number, message: string) => {
     handlers.metrics.httpError(webhook, status);
     return reply.code(status).type('text/plain').send(message);
@@ -152,7 +161,7 @@ function answer(
   const parsed = parseReview(http.body.toString('utf8'));
   if ('problem' in parsed) return refuse(parsed.problem.status, parsed.problem.message);
   const { request } = parsed;
-  const outcome = decide(request, decodedPath(http.url), handlers);
+  const outcome = await decide(request, decodedPath(http.url), handlers);
   if ('problem' in outcome) return refuse(outcome.status, outcome.problem);
   if (!outcome.allowed) {
     const { namespace, name } = request;
@@ -202,6 +211,6 @@ function injectAnswer(request: AdmissionRequest, path: string, handlers: Webhook
   return done('failure', { allowed: false, message: `${about}: ${result.problems.join('; ')}` });
 }
 
-function validateAnswer(request: AdmissionRequest, _path: string, handlers: WebhookHandlers): Outcome {
-  return validateAdmitted(request, handlers.validators, handlers.metrics);
+function validateAnswer(request: AdmissionRequest, _path: string, handlers: WebhookHandlers): Promise<Outcome> {
+  return answerValidation(request, handlers.validators, handlers.metrics);
 }

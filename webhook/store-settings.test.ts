@@ -1,5 +1,6 @@
 // The webhooks' settings follow the store: ConfigMaps, nodes, namespaces and ProxyConfigs, and keep the last good ones.
 import { expect, test } from 'vitest';
+import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { SourceSink } from '../config/sources/source.ts';
 import { Store } from '../config/store.ts';
 import { validate } from '../config/validate.ts';
@@ -10,8 +11,15 @@ const process = { revision: '', nativeSidecars: 'auto', compliancePolicy: '', op
 function follow() {
   const store = new Store();
   const sink = store.sinkOf('test');
-  const view = settingsOfStore({ store, systemNamespace: 'istio-system', clusterId: 'Kubernetes', process });
-  return { view, put: (...objects: readonly object[]) => put(sink, objects) };
+  const reports: (readonly string[])[] = [];
+  const view = settingsOfStore({
+    store,
+    systemNamespace: 'istio-system',
+    clusterId: 'Kubernetes',
+    process,
+    report: (findings) => reports.push(findings.map(formatDiagnostic)),
+  });
+  return { view, reports, put: (...objects: readonly object[]) => put(sink, objects) };
 }
 
 function put(sink: SourceSink, objects: readonly object[]): void {
@@ -50,10 +58,31 @@ test('a changed ConfigMap counts at once, a broken one leaves the last good in f
   expect(view.diagnostics()).toEqual([]);
 });
 
+test('what is wrong with the ConfigMaps is reported with each change, and that it is mended', () => {
+  const { reports, put } = follow();
+  put(injector({ config: 'policy: enabled' }));
+  put({ kind: 'Node', metadata: { name: 'n1' } });
+  put(injector({ config: 'policy: [' }));
+  put(injector({ config: 'templates: {mine: "x"}' }));
+  put(injector({ config: 'policy: disabled' }));
+  const about = 'ConfigMap istio-system/istio-sidecar-injector';
+  const kept = `warning[kept-last-good] ${about}: pods are injected by the last valid settings`;
+  expect(reports).toEqual([
+    [],
+    [],
+    [expect.stringMatching(/^error\[yaml-syntax\] .*istio-sidecar-injector data\.config: line \d+: /), kept],
+    [
+      `error[invalid-value] ${about} data.config: templates: template "mine" is not built in (templates of your own (Go text/template) are not supported yet; remove the template)`,
+      kept,
+    ],
+    [],
+  ]);
+});
+
 test("a template of the user's own is refused by its name, those of the chart are known", () => {
   const { view, put } = follow();
   put(injector({ config: 'templates: {sidecar: "a", kube-gateway: "b", mine: "c"}' }));
-  expect(view.diagnostics().map(({ message }) => message)).toEqual(['template "mine" is not built in']);
+  expect(view.diagnostics().map(({ message }) => message)).toEqual(['templates: template "mine" is not built in']);
   put(injector({ config: 'defaultTemplates: [sidecar, mine]' }));
   expect(view.diagnostics()[0]?.message).toMatch(/no template "mine"/);
 });

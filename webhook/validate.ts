@@ -5,7 +5,7 @@ import type { WebhookMetrics } from './metrics.ts';
 import type { AdmissionAnswer, AdmissionRequest } from './review.ts';
 
 /** What finds the problems of an object, as the API server sent it. */
-export type Validator = (raw: unknown) => readonly Diagnostic[];
+export type Validator = (raw: unknown) => readonly Diagnostic[] | Promise<readonly Diagnostic[]>;
 
 /** The validators of the webhook. */
 export interface Validators {
@@ -19,18 +19,18 @@ export interface Validators {
 export const alwaysRejectAnnotation = 'internal.istio.io/webhook-always-reject';
 
 /** Decides on one object. DELETE, unknown kinds and subresources pass; nothing is changed, so dry runs are like any. */
-export function validateAdmitted(
+export async function answerValidation(
   request: AdmissionRequest,
   validators: Validators,
   metrics: WebhookMetrics,
-): AdmissionAnswer {
+): Promise<AdmissionAnswer> {
   if (request.operation !== 'CREATE' && request.operation !== 'UPDATE') return { allowed: true };
   if (request.object === undefined) return { allowed: false, message: 'the request has no object' };
   if (memberAt(request.object, 'metadata', 'annotations', alwaysRejectAnnotation) !== undefined) {
     return { allowed: false, message: 'configuration is invalid: the object asks to be refused' };
   }
   const object = withName(request.object, request);
-  const findings = validators.object(object);
+  const findings = await validators.object(object);
   if (isUnknown(findings)) {
     metrics.validated(request.resource, 'passed');
     return { allowed: true };
@@ -41,7 +41,7 @@ export function validateAdmitted(
     return { allowed: false, message: refusalText(errors), warnings: warningsOf(findings) };
   }
   metrics.validated(request.resource, 'passed');
-  const others = validators.amongOthers?.(object) ?? [];
+  const others = (await validators.amongOthers?.(object)) ?? [];
   const warnings = [...warningsOf(findings), ...others.map(findingText)];
   return { allowed: true, ...(warnings.length === 0 ? {} : { warnings }) };
 }

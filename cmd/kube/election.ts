@@ -1,5 +1,6 @@
 // Leader election by a Lease (coordination.k8s.io/v1): of all replicas, one at a time may write.
-import type { KubeAnswer, KubeApi } from '../../config/sources/kube-api.ts';
+import type { KubeApi } from '../../config/sources/kube-api.ts';
+import { refusal } from './refusal.ts';
 
 /** What an election needs. Times in milliseconds. */
 export interface ElectionOptions {
@@ -137,7 +138,7 @@ class Candidate {
   async #read(): Promise<Lease | undefined> {
     const answer = await this.#options.api.send('GET', this.#path(this.#options.name));
     if (answer.status === 404) return undefined;
-    if (answer.status !== 200) throw failure(answer);
+    if (answer.status !== 200) throw refusal(answer);
     return answer.body as Lease;
   }
 
@@ -147,7 +148,7 @@ class Candidate {
     const path = this.#path(exists ? this.#options.name : '');
     const answer = await this.#options.api.send(exists ? 'PUT' : 'POST', path, lease);
     if (answer.status === 409) return false;
-    if (answer.status !== 200 && answer.status !== 201) throw failure(answer);
+    if (answer.status !== 200 && answer.status !== 201) throw refusal(answer);
     return true;
   }
 
@@ -156,9 +157,4 @@ class Candidate {
     const base = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
     return name === '' ? base : `${base}/${encodeURIComponent(name)}`;
   }
-}
-
-function failure({ status, body }: KubeAnswer): Error {
-  const { message } = (body ?? {}) as { readonly message?: unknown };
-  return new Error(`${status} ${typeof message === 'string' ? message.slice(0, 300) : ''}`);
 }

@@ -1,7 +1,8 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
+import { cacertsName, caSecretName } from '../../certs/ca-secret.ts';
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
-import { replicasLease, rootsLease, rotationLease } from './names.ts';
+import { addressesLease, ingressLease, replicasLease, rootsLease, rotationLease, statusLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
 /** Whose rights they are. */
@@ -10,6 +11,10 @@ export interface RbacOptions {
   readonly namespace: string;
   /** Empty for the default revision. */
   readonly revision: string;
+  /** The ConfigMap with the roots, where PILOT_CA_CERT_CONFIGMAP names another than `istio-ca-root-cert`. */
+  readonly rootConfigMap?: string;
+  /** Whether the CA may be in Secret `cacerts` (USE_CACERTS_FOR_SELF_SIGNED_CA). */
+  readonly cacerts?: boolean;
 }
 
 /** A manifest of rbac.authorization.k8s.io/v1 or of the core group. */
@@ -53,13 +58,13 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   };
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace, labels } },
-    ...role('ClusterRole', clusterRules()),
-    ...role('Role', ownRules(revision)),
+    ...role('ClusterRole', clusterRules(options.rootConfigMap ?? rootConfigMap)),
+    ...role('Role', ownRules(revision, options.cacerts === true)),
   ];
 }
 
-/** In the whole cluster: read what is followed, keep the roots in every namespace, patch webhooks, review tokens. */
-function clusterRules(): readonly PolicyRule[] {
+/** In the whole cluster: read what is followed, write statuses, keep the roots in every namespace, patch webhooks, review tokens. */
+function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
   const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
     ...groups.map((group) => ({
@@ -70,6 +75,14 @@ function clusterRules(): readonly PolicyRule[] {
         .sort(compareText),
       verbs: ['list', 'watch'],
     })),
+    ...groups.flatMap((group) => {
+      const plurals = meshPlurals(group);
+      if (plurals.length === 0) return [];
+      return [
+        { apiGroups: [group], resources: plurals, verbs: ['get'] },
+        { apiGroups: [group], resources: plurals.map((plural) => `${plural}/status`), verbs: ['patch'] },
+      ];
+    }),
     // Creation cannot be limited to a name.
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
     { apiGroups: [''], resources: ['configmaps'], resourceNames: [rootConfigMap], verbs: ['patch'] },
@@ -78,21 +91,31 @@ function clusterRules(): readonly PolicyRule[] {
       resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
       verbs: ['list', 'patch', 'watch'],
     },
+    { apiGroups: ['networking.k8s.io'], resources: ['ingresses/status'], verbs: ['patch'] },
     { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
     { nonResourceURLs: ['/.well-known/openid-configuration', '/openid/v1/jwks'], verbs: ['get'] },
   ];
 }
 
+/** Kinds of a group whose objects are told in their status what is wrong with them. */
+function meshPlurals(group: string): readonly string[] {
+  return kindNames
+    .filter((kind) => kinds[kind].group === group && !kinds[kind].builtin)
+    .map((kind) => kinds[kind].plural as string)
+    .sort(compareText);
+}
+
 /** In its own namespace: the CA's Secret, the Leases, and the Gateway by which the validation webhook is tried (dry run). */
-function ownRules(revision: string): readonly PolicyRule[] {
+function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
+  const caSecrets = [caSecretName.name, ...(cacerts ? [cacertsName.name] : [])];
   return [
     { apiGroups: [''], resources: ['secrets'], verbs: ['create'] },
-    { apiGroups: [''], resources: ['secrets'], resourceNames: ['istio-ca-secret'], verbs: ['get', 'update'] },
+    { apiGroups: [''], resources: ['secrets'], resourceNames: caSecrets, verbs: ['get', 'update'] },
     { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['create'] },
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision), rotationLease],
+      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease, ingressLease, rotationLease],
       verbs: ['get', 'update'],
     },
     {

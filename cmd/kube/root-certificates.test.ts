@@ -30,6 +30,7 @@ function world() {
   const roots = new RootCertificates({
     api,
     store,
+    name: 'istio-ca-root-cert',
     roots: () => state.roots,
     isDiscovered: (namespace) => namespace !== state.undiscovered,
     sleep: () => new Promise((resolve) => setImmediate(resolve)),

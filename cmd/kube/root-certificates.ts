@@ -1,23 +1,29 @@
-// Keeps ConfigMap istio-ca-root-cert in every namespace, so that pods know whom to trust (contract 1.2).
+// Keeps a ConfigMap with the roots (istio-ca-root-cert) in every namespace, so that pods know whom to trust (contract 1.2).
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { refusal } from './refusal.ts';
 
 /** What keeping them needs. Times in milliseconds. */
 export interface RootCertificatesOptions {
   readonly api: Pick<KubeApi, 'send'>;
   /** Follows namespaces and ConfigMaps. */
   readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced' | 'onStatus'>;
-  /** PEM roots in force. */
+  /** The ConfigMap's name. */
+  readonly name: string;
+  /** PEM roots in force; empty: there are none, and nothing is done. */
   readonly roots: () => string;
-  /** Whether the mesh takes notice of a namespace (discoverySelectors). */
+  /**
+   * Whether the mesh takes notice of a namespace (discoverySelectors). In one that it no longer takes notice of, what is
+   * there stays, as istiod leaves it: another control plane may be the one that keeps it now.
+   */
   readonly isDiscovered: (namespace: string) => boolean;
   /** Resolves early, without error, when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly log: (message: string) => void;
 }
 
-/** The name of the ConfigMap. */
+/** The name of the ConfigMap unless an operator names another. */
 export const rootConfigMap = 'istio-ca-root-cert';
 const rootKey = 'root-cert.pem';
 const markLabel = 'istio.io/config';
@@ -59,7 +65,7 @@ export class RootCertificates implements AsyncDisposable {
       store.subscribe((changes) => {
         for (const { kind, key } of changes) {
           if (kind === 'Namespace') this.#look(key.slice(1));
-          else if (kind === 'ConfigMap' && key.endsWith(`/${rootConfigMap}`)) this.#look(key.split('/')[0] ?? '');
+          else if (kind === 'ConfigMap' && key.endsWith(`/${options.name}`)) this.#look(key.split('/')[0] ?? '');
         }
         this.#work();
       }),
@@ -93,10 +99,10 @@ export class RootCertificates implements AsyncDisposable {
 
   /** Before everything was read, a ConfigMap that seems missing may well be there. */
   #needs(namespace: string): boolean {
-    const { store, roots, isDiscovered } = this.#options;
-    const object = store.synced ? store.get('Namespace', `/${namespace}`) : undefined;
+    const { store, name, roots, isDiscovered } = this.#options;
+    const object = store.synced && roots() !== '' ? store.get('Namespace', `/${namespace}`) : undefined;
     if (object === undefined || !wantsRoots(namespace, object.status?.phase) || !isDiscovered(namespace)) return false;
-    const found = store.get('ConfigMap', `${namespace}/${rootConfigMap}`);
+    const found = store.get('ConfigMap', `${namespace}/${name}`);
     return this.#leading ? !isCurrent(found, roots()) : found === undefined;
   }
 
@@ -114,14 +120,14 @@ export class RootCertificates implements AsyncDisposable {
   }
 
   async #settle(namespace: string): Promise<void> {
-    const { sleep, log } = this.#options;
+    const { sleep, log, name } = this.#options;
     const { signal } = this.#stop;
     if (!this.#leading) await sleep(patienceMs, signal);
     for (let failures = 0; !signal.aborted && this.#needs(namespace); failures++) {
       try {
         if (await this.#write(namespace)) return;
       } catch (error) {
-        log(`${rootConfigMap} in ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
+        log(`${name} in ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
       }
       await sleep(Math.min(100 * 2 ** failures, 10_000), signal);
     }
@@ -129,22 +135,22 @@ export class RootCertificates implements AsyncDisposable {
 
   /** Whether that is all for now: what is written comes back by the watch, and is looked at again then. */
   async #write(namespace: string): Promise<boolean> {
-    const { api, roots } = this.#options;
+    const { api, store, name, roots } = this.#options;
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
     const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [rootKey]: roots() } };
-    const there = this.#options.store.get('ConfigMap', `${namespace}/${rootConfigMap}`) !== undefined;
+    const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
     const answer = there
-      ? await api.send('PATCH', `${folder}/${rootConfigMap}`, wanted, 'application/merge-patch+json')
+      ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
       : await api.send('POST', folder, {
           apiVersion: 'v1',
           kind: 'ConfigMap',
           ...wanted,
-          metadata: { ...wanted.metadata, name: rootConfigMap, namespace },
+          metadata: { ...wanted.metadata, name, namespace },
         });
     // Somebody was faster: the watch will tell of it. A namespace that ends takes no new objects.
     if ([200, 201, 404, 409].includes(answer.status)) return true;
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
     if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
-    throw new Error(`the API server answered ${answer.status} ${message.slice(0, 300)}`);
+    throw refusal(answer);
   }
 }

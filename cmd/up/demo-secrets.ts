@@ -56,7 +56,7 @@ function wanted(gateways: readonly Gateway[]): readonly { name: string; hosts: r
 async function secretFor(authority: Authority, name: string, hosts: readonly string[]): Promise<AnyObject> {
   using certificate = new RenewingCertificate(
     authority,
-    { uris: [], dnsNames: hosts, lifetimeSeconds: () => lifetimeSeconds },
+    { uris: [], dnsNames: () => hosts, lifetimeSeconds: () => lifetimeSeconds },
     systemEnvironment,
   );
   const held = await certificate.ready();

@@ -2,6 +2,9 @@
 import { createServer } from 'node:net';
 import type { Gateway } from '../../config/kinds/gateway.ts';
 import type { AnyObject } from '../../config/kinds/kinds.ts';
+import type { MeshConfig } from '../../config/mesh.ts';
+import type { Store } from '../../config/store.ts';
+import { gatewayOf, gatewaySelector, isSelected } from '../../discovery/model/ingress.ts';
 
 /** The gateway's pod. */
 export const ingress = {
@@ -17,6 +20,16 @@ export interface IngressPort {
   readonly number: number;
   readonly protocol: string;
   readonly listening: number;
+}
+
+/** The Gateways of the folder, with those that its Ingresses stand for. */
+export function gatewaysIn(store: Pick<Store, 'get' | 'list'>, mesh: MeshConfig): readonly Gateway[] {
+  const served = store.list('Ingress').filter((one) => {
+    const name = one.spec?.ingressClassName;
+    return isSelected(mesh, one, name === undefined ? undefined : store.get('IngressClass', `/${name}`));
+  });
+  const made = served.map((one) => gatewayOf(one, gatewaySelector(mesh), ingress.namespace));
+  return [...store.list('Gateway'), ...made];
 }
 
 /** Port numbers and protocols of all servers of the Gateways that select the ingress gateway, each number once, sorted. */

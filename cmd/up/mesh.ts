@@ -5,9 +5,11 @@ import { systemEnvironment } from '../../certs/environment.ts';
 import { isRefused } from '../../certs/refusal.ts';
 import { issueToken } from '../../certs/token-issuer.ts';
 import { buildBootstrap } from '../../config/bootstrap.ts';
+import type { KindName } from '../../config/kinds/kinds.ts';
 import { startFileSource } from '../../config/sources/files.ts';
 import { MemorySource } from '../../config/sources/memory.ts';
 import { validate } from '../../config/validate.ts';
+import { meshConfigMapKey, meshOf } from '../../discovery/model/objects.ts';
 import { type RunningApp, startApp } from '../../samples/apps/app.ts';
 import { bookinfo } from '../../samples/apps/bookinfo.ts';
 import { type ControlPlane, compose } from '../compose.ts';
@@ -16,7 +18,15 @@ import { readSettings } from '../settings.ts';
 import { version } from '../version.ts';
 import { DemoCertificates } from './demo-secrets.ts';
 import { type EnvoyPlan, Envoys } from './envoys.ts';
-import { choosePorts, freePort, type IngressPort, ingress, ingressObjects, wantedPorts } from './ingress.ts';
+import {
+  choosePorts,
+  freePort,
+  gatewaysIn,
+  type IngressPort,
+  ingress,
+  ingressObjects,
+  wantedPorts,
+} from './ingress.ts';
 import { forwardProxyPort, type Instance, machineOf } from './machine.ts';
 
 /** Where the laptop mesh lives. */
@@ -47,6 +57,11 @@ export interface LaptopMesh extends AsyncDisposable {
 
 /** Stand-ins for servers outside the mesh, by the endpoint addresses of ServiceEntries that lie in 127.0.3.0/24. */
 const outsidePrefix = '127.0.3.';
+
+/** Kinds on which it depends what runs, and on which ports. */
+const followed: ReadonlySet<KindName> = new Set<KindName>([
+  ...(['ConfigMap', 'Deployment', 'Gateway', 'Ingress', 'IngressClass', 'Secret', 'Service', 'ServiceEntry'] as const),
+]);
 
 /** Starts everything; resolves when the control plane serves and the Envoys have been started. */
 export async function startMesh(options: MeshOptions): Promise<LaptopMesh> {
@@ -126,10 +141,7 @@ class Laptop implements LaptopMesh {
     onEvent(`control plane serves on 127.0.0.1:${this.#securePort}`);
     await this.#reconcileProcesses();
     store.subscribe((changes) => {
-      if (
-        changes.some((change) => ['Deployment', 'Service', 'Gateway', 'ServiceEntry', 'Secret'].includes(change.kind))
-      )
-        this.#soon();
+      if (changes.some(({ kind }) => followed.has(kind))) this.#soon();
     });
   }
 
@@ -157,16 +169,16 @@ class Laptop implements LaptopMesh {
 
   /** What a cluster's controllers would write. */
   async #reconcileObjects(): Promise<void> {
-    const { store } = this.plane;
+    const { store, settings } = this.plane;
+    const gateways = gatewaysIn(store, meshOf(store.get('ConfigMap', meshConfigMapKey(settings))));
     const services = store.list('Service').filter((service) => service.metadata.name !== 'istio-ingressgateway');
     const machine = machineOf(store.list('Deployment'), services, this.#instances, this.#socketOf);
     this.#instances = machine.instances;
-    this.#ports = await choosePorts(wantedPorts(store.list('Gateway')), this.#ports);
-    this.#certificates ??= new DemoCertificates(this.plane.identity.authority);
-    const secrets = await this.#certificates.for(
-      store.list('Gateway'),
-      (key) => store.get('Secret', key) !== undefined,
-    );
+    this.#ports = await choosePorts(wantedPorts(gateways), this.#ports);
+    const { signing } = this.plane.identity;
+    if (signing === undefined) throw new Error('no certificate authority');
+    this.#certificates ??= new DemoCertificates(signing.authority);
+    const secrets = await this.#certificates.for(gateways, (key) => store.get('Secret', key) !== undefined);
     for (const made of secrets.made) this.#options.onEvent(`made a certificate for ${made}`);
     this.#machine?.set([...machine.objects, ...ingressObjects(this.#ports), ...secrets.objects]);
   }

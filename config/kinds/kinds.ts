@@ -6,6 +6,8 @@ import { destinationRule } from './destination-rule.ts';
 import { endpointSlice } from './endpoint-slice.ts';
 import { envoyFilter } from './envoy-filter.ts';
 import { gateway } from './gateway.ts';
+import { ingress } from './ingress.ts';
+import { ingressClass } from './ingress-class.ts';
 import type { KindDef, ObjectOfDef } from './kind.ts';
 import { namespace } from './namespace.ts';
 import { node } from './node.ts';
@@ -36,6 +38,8 @@ export const kinds = Object.freeze({
   ConfigMap: configMap,
   ServiceAccount: serviceAccount,
   Deployment: deployment,
+  Ingress: ingress,
+  IngressClass: ingressClass,
   VirtualService: virtualService,
   Gateway: gateway,
   AuthorizationPolicy: authorizationPolicy,

@@ -6,17 +6,18 @@ import type { Gateway } from '../kinds/gateway.ts';
 import type { KindName, ObjectOf } from '../kinds/kinds.ts';
 import { compareAge, keyOf } from '../object.ts';
 import { absent, overridden } from './finding.ts';
-import { entriesOf, fullHost, type Surroundings, serviceOf } from './view.ts';
+import { fullHost, hasSelector, type Single, type Surroundings, serviceOf } from './view.ts';
 
 /** A Gateway: the pods that it selects, and the Secrets that it names, which lie beside those pods. */
-export function relateGateway({ spec, metadata }: Gateway, { objects }: Surroundings): readonly Diagnostic[] {
+export function relateGateway(
+  { spec, metadata }: Gateway,
+  { get, podNamespaces }: Surroundings,
+): readonly Diagnostic[] {
   const selector = Object.entries(spec.selector ?? {});
-  const pods = objects.list('Pod');
+  const namespaces = selector.length === 0 ? undefined : podNamespaces(selector);
   // Without pods (a folder of traffic rules only) nothing can be said about what they would be.
-  if (pods.length === 0 || selector.length === 0) return [];
-  const selected = pods.filter(({ metadata: pod }) => selector.every(([key, value]) => pod.labels?.[key] === value));
-  if (selected.length === 0) return absent('spec.selector', 'a pod with these labels');
-  const namespaces = [...new Set(selected.map(({ metadata: pod }) => pod.namespace))];
+  if (namespaces === undefined) return [];
+  if (namespaces.length === 0) return absent('spec.selector', 'a pod with these labels');
   return (spec.servers ?? []).flatMap(({ tls }, index) => {
     const path = `spec.servers[${index}].tls`;
     const names = [
@@ -28,7 +29,7 @@ export function relateGateway({ spec, metadata }: Gateway, { objects }: Surround
       if (name === '' || name.includes('://')) return [];
       const bare = name.includes('/') ? name.slice(name.indexOf('/') + 1) : name;
       const candidates = name.includes('/') ? [name.slice(0, name.indexOf('/'))] : [...namespaces, metadata.namespace];
-      if (candidates.some((namespace) => objects.get('Secret', `${namespace}/${bare}`) !== undefined)) return [];
+      if (candidates.some((namespace) => get('Secret', `${namespace}/${bare}`) !== undefined)) return [];
       return absent(at, `Secret ${bare} in namespace ${candidates[0]}`, 'the server gets no certificate until it does');
     });
   });
@@ -38,15 +39,10 @@ export function relateGateway({ spec, metadata }: Gateway, { objects }: Surround
 export function relateDestinationRule(object: DestinationRule, around: Surroundings): readonly Diagnostic[] {
   const { spec, metadata } = object;
   const host = fullHost(spec.host ?? '', metadata.namespace, around.domain);
-  const known = host.startsWith('*') || serviceOf(around, host) !== undefined || entriesOf(around, host).length > 0;
-  const others = around.objects
-    .list('DestinationRule')
-    .filter(
-      (other) =>
-        other.metadata.namespace === metadata.namespace &&
-        keyOf(other.metadata) !== keyOf(metadata) &&
-        fullHost(other.spec.host ?? '', metadata.namespace, around.domain) === host,
-    );
+  const known = host.startsWith('*') || serviceOf(around, host) !== undefined || around.entriesOf(host).length > 0;
+  const others = around
+    .rulesOf(host)
+    .filter(({ metadata: other }) => other.namespace === metadata.namespace && keyOf(other) !== keyOf(metadata));
   return [
     ...(known ? [] : absent('spec.host', `a Service or ServiceEntry of host ${host}`)),
     ...(spec.subsets ?? []).flatMap(({ name }, index) => {
@@ -58,19 +54,11 @@ export function relateDestinationRule(object: DestinationRule, around: Surroundi
   ];
 }
 
-/** Kinds of which only one without a selector counts in a namespace. */
-type Single = ObjectOf<'Sidecar'> | ObjectOf<'PeerAuthentication'>;
-
 /** A Sidecar or PeerAuthentication for a whole namespace: it is the only one, or the oldest counts. */
-export function relateSingle(object: Single, { objects }: Surroundings): readonly Diagnostic[] {
+export function relateSingle(object: Single, { singlesOf }: Surroundings): readonly Diagnostic[] {
   if (hasSelector(object)) return [];
-  const others: readonly Single[] =
-    object.kind === 'Sidecar' ? objects.list('Sidecar') : objects.list('PeerAuthentication');
-  const same = others.find(
-    (other) =>
-      other.metadata.namespace === object.metadata.namespace &&
-      keyOf(other.metadata) !== keyOf(object.metadata) &&
-      !hasSelector(other),
+  const same = singlesOf(object.kind, object.metadata.namespace).find(
+    ({ metadata }) => keyOf(metadata) !== keyOf(object.metadata),
   );
   if (same === undefined) return [];
   const [winner] = [object, same].sort(compareAge);
@@ -81,18 +69,13 @@ export function relateSingle(object: Single, { objects }: Surroundings): readonl
   );
 }
 
-function hasSelector(object: Single): boolean {
-  const labels = object.kind === 'Sidecar' ? object.spec?.workloadSelector?.labels : object.spec?.selector?.matchLabels;
-  return Object.keys(labels ?? {}).length > 0;
-}
-
 interface Attached {
   readonly metadata: { readonly namespace: string };
   readonly spec?: { readonly targetRef?: TargetRef; readonly targetRefs?: readonly TargetRef[] };
 }
 
 /** A policy that is attached to Services or ServiceEntries of its namespace. */
-export function relateTargets({ metadata, spec }: Attached, { objects }: Surroundings): readonly Diagnostic[] {
+export function relateTargets({ metadata, spec }: Attached, { get }: Surroundings): readonly Diagnostic[] {
   const refs = [
     ...(spec?.targetRef === undefined ? [] : [[spec.targetRef, 'spec.targetRef'] as const]),
     ...(spec?.targetRefs ?? []).map((ref, index) => [ref, `spec.targetRefs[${index}]`] as const),
@@ -100,7 +83,7 @@ export function relateTargets({ metadata, spec }: Attached, { objects }: Surroun
   return refs.flatMap(([{ group, kind, name }, path]) => {
     const target = targetKind(group ?? '', kind ?? '');
     const key = `${metadata.namespace}/${name ?? ''}`;
-    if (target === undefined || objects.get(target, key) !== undefined) return [];
+    if (target === undefined || get(target, key) !== undefined) return [];
     return absent(path, `${target} ${key}`);
   });
 }

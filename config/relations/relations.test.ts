@@ -4,8 +4,8 @@ import { checkObject } from '../check.ts';
 import type { AnyObject } from '../kinds/kinds.ts';
 import { defaultMeshConfig } from '../mesh.ts';
 import { keyOf } from '../object.ts';
-import { relate } from './relations.ts';
-import type { ObjectView } from './view.ts';
+import { relate, relatedKinds } from './relations.ts';
+import { type ObjectView, surroundingsOf } from './view.ts';
 
 const versions: Readonly<Record<string, string>> = {
   Service: 'v1',
@@ -45,7 +45,7 @@ const surroundings = [
 ];
 
 function findingsOf(kind: string, spec: object): readonly string[] {
-  const around = { objects: viewOf(surroundings), mesh: defaultMeshConfig, domain: 'cluster.local' };
+  const around = surroundingsOf(viewOf(surroundings), defaultMeshConfig, 'cluster.local');
   return relate(objectOf(kind, 'ns/new', spec), around).map(({ severity, code, path, message, help }) => {
     expect(severity).toBe('warning');
     return `${code} ${path}: ${message}${help === undefined ? '' : ` (${help})`}`;
@@ -181,7 +181,36 @@ describe('overridden', () => {
   });
 
   test('an object does not override itself', () => {
-    const around = { objects: viewOf(surroundings), mesh: defaultMeshConfig, domain: 'cluster.local' };
+    const around = surroundingsOf(viewOf(surroundings), defaultMeshConfig, 'cluster.local');
     for (const object of surroundings) expect(relate(object, around)).toEqual([]);
   });
+});
+
+test('who is concerned by a change of another kind', () => {
+  expect(relatedKinds('Pod')).toEqual(['Gateway']);
+  expect(relatedKinds('ConfigMap')).toEqual(['AuthorizationPolicy', 'Telemetry']);
+  expect(relatedKinds('Gateway')).toEqual(['VirtualService']);
+  expect(relatedKinds('EndpointSlice')).toEqual([]);
+});
+
+test('time does not grow with the square of the objects', () => {
+  const many = Array.from({ length: 5_000 }, (_, i) => [
+    objectOf('VirtualService', `ns/v${i}`, {
+      hosts: [`h${i}`],
+      http: [{ route: [{ destination: { host: `h${i}` } }] }],
+    }),
+    objectOf('Service', `ns/h${i}`, { ports: [{ port: 80 }] }),
+  ]).flat();
+  let listed = 0;
+  const byKey = new Map(many.map((object) => [`${object.kind} ${keyOf(object.metadata)}`, object]));
+  const view: ObjectView = {
+    get: (kind, key) => byKey.get(`${kind} ${key}`) as never,
+    list: (kind) => {
+      listed++;
+      return many.filter((object) => object.kind === kind) as never;
+    },
+  };
+  const around = surroundingsOf(view, defaultMeshConfig, 'cluster.local');
+  expect(many.flatMap((object) => relate(object, around))).toEqual([]);
+  expect(listed).toBeLessThan(5);
 });

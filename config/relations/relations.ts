@@ -1,25 +1,40 @@
 // What can be said of an object only among the others: references without a target, and objects that override each other.
 import type { Diagnostic } from '../diagnostic.ts';
-import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
+import { type AnyObject, type KindName, kindNames, type ObjectOf } from '../kinds/kinds.ts';
 import { type ConfigObject, refOf } from '../object.ts';
 import { relateDestinationRule, relateGateway, relateProviders, relateSingle, relateTargets } from './others.ts';
 import type { Surroundings } from './view.ts';
 import { relateVirtualService } from './virtual-service.ts';
 
-type Relation<K extends KindName> = (object: ObjectOf<K>, around: Surroundings) => readonly Diagnostic[];
+interface Relation<K extends KindName> {
+  readonly relate: (object: ObjectOf<K>, around: Surroundings) => readonly Diagnostic[];
+  /** Kinds that are looked at. The mesh's settings are in a ConfigMap. */
+  readonly among: readonly KindName[];
+}
 type Relations = { readonly [K in KindName]?: Relation<K> };
+
+const targets = ['Service', 'ServiceEntry'] as const;
 
 /** Relations by kind. A kind that is missing has none. */
 const relations: Relations = {
-  VirtualService: relateVirtualService,
-  Gateway: relateGateway,
-  DestinationRule: relateDestinationRule,
-  Sidecar: relateSingle,
-  PeerAuthentication: relateSingle,
-  RequestAuthentication: relateTargets,
-  AuthorizationPolicy: (policy, around) => [...relateTargets(policy, around), ...relateProviders(policy, around)],
-  Telemetry: (telemetry, around) => [...relateTargets(telemetry, around), ...relateProviders(telemetry, around)],
-  WasmPlugin: relateTargets,
+  VirtualService: {
+    relate: relateVirtualService,
+    among: ['Gateway', 'Service', 'ServiceEntry', 'DestinationRule', 'VirtualService'],
+  },
+  Gateway: { relate: relateGateway, among: ['Pod', 'Secret'] },
+  DestinationRule: { relate: relateDestinationRule, among: ['Service', 'ServiceEntry', 'DestinationRule'] },
+  Sidecar: { relate: relateSingle, among: ['Sidecar'] },
+  PeerAuthentication: { relate: relateSingle, among: ['PeerAuthentication'] },
+  RequestAuthentication: { relate: relateTargets, among: targets },
+  AuthorizationPolicy: {
+    relate: (policy, around) => [...relateTargets(policy, around), ...relateProviders(policy, around)],
+    among: [...targets, 'ConfigMap'],
+  },
+  Telemetry: {
+    relate: (telemetry, around) => [...relateTargets(telemetry, around), ...relateProviders(telemetry, around)],
+    among: [...targets, 'ConfigMap'],
+  },
+  WasmPlugin: { relate: relateTargets, among: targets },
 };
 
 /**
@@ -28,9 +43,14 @@ const relations: Relations = {
  */
 export function relate(object: AnyObject, around: Surroundings): readonly Diagnostic[] {
   // The table pairs each kind's name with a function for that kind, which a look-up by a variable cannot express.
-  const relation = relations[object.kind] as
+  const relation = relations[object.kind]?.relate as
     | ((object: AnyObject, around: Surroundings) => readonly Diagnostic[])
     | undefined;
   const ref = refOf(object as ConfigObject);
   return (relation?.(object, around) ?? []).map((finding) => ({ ...finding, object: ref }));
+}
+
+/** The kinds of which something else may be found when an object of the given kind changes. */
+export function relatedKinds(changed: KindName): readonly KindName[] {
+  return kindNames.filter((kind) => relations[kind]?.among.includes(changed));
 }

@@ -1,9 +1,10 @@
-// What relations are judged against: the other objects, and the mesh's settings. The store is one.
-import type { KindName, ObjectOf } from '../kinds/kinds.ts';
+// What relations are judged against: the other objects, found by what they say, and the mesh's settings.
+import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import type { MeshConfig } from '../mesh.ts';
+import { keyOf } from '../object.ts';
 import { hostWithin } from '../rules/hosts.ts';
 
-/** The objects that exist. */
+/** The objects that exist. The store is one. */
 export interface ObjectView {
   /** One object by `namespace/name`. */
   get<K extends KindName>(kind: K, key: string): ObjectOf<K> | undefined;
@@ -11,12 +12,84 @@ export interface ObjectView {
   list<K extends KindName>(kind: K): readonly ObjectOf<K>[];
 }
 
-/** The objects that exist, and what else decides about references. */
+/** Kinds of which only one without a selector counts in a namespace. */
+export type Single = ObjectOf<'Sidecar'> | ObjectOf<'PeerAuthentication'>;
+
+/**
+ * The objects that exist, and what else decides about references. What is looked for by content is found by indexes,
+ * which are built when first asked: one value serves for many objects, as long as the others may be taken for unchanged.
+ */
 export interface Surroundings {
-  readonly objects: ObjectView;
+  readonly get: ObjectView['get'];
   readonly mesh: MeshConfig;
   /** DNS domain of services, `cluster.local`. */
   readonly domain: string;
+  /** The ServiceEntries that have a host (a full name), exactly or by a wildcard. */
+  readonly entriesOf: (host: string) => readonly ObjectOf<'ServiceEntry'>[];
+  /** The DestinationRules for exactly a host (a full name), of all namespaces. */
+  readonly rulesOf: (host: string) => readonly ObjectOf<'DestinationRule'>[];
+  /** The VirtualServices of a namespace that apply in the mesh and name exactly a host (a full name). */
+  readonly meshRoutesOf: (namespace: string, host: string) => readonly ObjectOf<'VirtualService'>[];
+  /** The objects of a kind and namespace that select no workloads. */
+  readonly singlesOf: (kind: Single['kind'], namespace: string) => readonly Single[];
+  /** Namespaces of the pods that carry all these labels, sorted; undefined where there are no pods at all. */
+  readonly podNamespaces: (labels: readonly (readonly [string, string])[]) => readonly string[] | undefined;
+  /** `namespace/name` of every Gateway. */
+  readonly gatewayKeys: () => readonly string[];
+}
+
+/** The surroundings that some objects make. */
+export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: string): Surroundings {
+  const entries = once(() => {
+    const hosts = (entry: ObjectOf<'ServiceEntry'>) => (entry.spec.hosts ?? []).map((host) => host.toLowerCase());
+    const all = objects.list('ServiceEntry');
+    return {
+      exact: groupBy(all, (entry) => hosts(entry).filter((host) => !host.startsWith('*'))),
+      wild: all.flatMap((entry) => hosts(entry).flatMap((host) => (host.startsWith('*') ? [{ host, entry }] : []))),
+    };
+  });
+  const rules = once(() =>
+    groupBy(objects.list('DestinationRule'), ({ spec, metadata }) => [
+      fullHost(spec.host ?? '', metadata.namespace, domain),
+    ]),
+  );
+  const routes = once(() =>
+    groupBy(objects.list('VirtualService').filter(isOfMesh), ({ spec, metadata }) =>
+      (spec.hosts ?? []).map((host) => `${metadata.namespace}/${fullHost(host, metadata.namespace, domain)}`),
+    ),
+  );
+  const singles = once(() => {
+    const all: readonly Single[] = [...objects.list('Sidecar'), ...objects.list('PeerAuthentication')];
+    const unselective = all.filter((object) => !hasSelector(object));
+    return groupBy(unselective, ({ kind, metadata }) => [`${kind} ${metadata.namespace}`]);
+  });
+  const pods = once(() => {
+    const all = objects.list('Pod');
+    return { all, byLabel: groupBy(all, ({ metadata }) => Object.entries(metadata.labels ?? {}).map(labelText)) };
+  });
+  return {
+    get: (kind, key) => objects.get(kind, key),
+    mesh,
+    domain,
+    entriesOf: (host) => [
+      ...new Set([
+        ...(entries().exact.get(host) ?? []),
+        ...entries().wild.flatMap(({ host: outer, entry }) => (hostWithin(host, outer) ? [entry] : [])),
+      ]),
+    ],
+    rulesOf: (host) => rules().get(host) ?? [],
+    meshRoutesOf: (namespace, host) => routes().get(`${namespace}/${host}`) ?? [],
+    singlesOf: (kind, namespace) => singles().get(`${kind} ${namespace}`) ?? [],
+    podNamespaces: (labels) => {
+      if (pods().all.length === 0) return undefined;
+      const [first] = labels.map((label) => pods().byLabel.get(labelText(label)) ?? []).sort(byLength);
+      const selected = (first ?? pods().all).filter(({ metadata }) =>
+        labels.every(([key, value]) => metadata.labels?.[key] === value),
+      );
+      return [...new Set(selected.map(({ metadata }) => metadata.namespace))].sort();
+    },
+    gatewayKeys: once(() => objects.list('Gateway').map(({ metadata }) => keyOf(metadata))),
+  };
 }
 
 /** The full name of a host that an object of `namespace` mentions: one without a dot is a service of that namespace. */
@@ -26,22 +99,57 @@ export function fullHost(host: string, namespace: string, domain: string): strin
 }
 
 /** The Service behind a full name, if it has the form of one and exists. */
-export function serviceOf({ objects, domain }: Surroundings, host: string): ObjectOf<'Service'> | undefined {
+export function serviceOf({ get, domain }: Surroundings, host: string): ObjectOf<'Service'> | undefined {
   const suffix = `.svc.${domain}`;
   if (!host.endsWith(suffix)) return undefined;
   const [name, namespace, ...rest] = host.slice(0, -suffix.length).split('.');
   if (name === undefined || namespace === undefined || rest.length > 0) return undefined;
-  return objects.get('Service', `${namespace}/${name}`);
+  return get('Service', `${namespace}/${name}`);
 }
 
-/** The ServiceEntries that have a host, exactly or by a wildcard. */
-export function entriesOf({ objects }: Surroundings, host: string): readonly ObjectOf<'ServiceEntry'>[] {
-  return objects
-    .list('ServiceEntry')
-    .filter(({ spec }) => (spec.hosts ?? []).some((other) => hostWithin(host, other.toLowerCase())));
+/** Whether a VirtualService applies in the mesh, not only at gateways. */
+export function isOfMesh({ spec }: ObjectOf<'VirtualService'>): boolean {
+  return (spec.gateways ?? []).length === 0 || (spec.gateways ?? []).includes('mesh');
+}
+
+/** Whether an object is for some workloads of its namespace only. */
+export function hasSelector(object: Single): boolean {
+  const labels = object.kind === 'Sidecar' ? object.spec?.workloadSelector?.labels : object.spec?.selector?.matchLabels;
+  return Object.keys(labels ?? {}).length > 0;
 }
 
 /** `a/b` as it stands, `b` in the given namespace. */
 export function qualifiedKey(reference: string, namespace: string): string {
   return reference.includes('/') ? reference : `${namespace}/${reference}`;
+}
+
+function once<T>(build: () => T): () => T {
+  let built: { readonly value: T } | undefined;
+  return () => {
+    built ??= { value: build() };
+    return built.value;
+  };
+}
+
+function groupBy<T extends AnyObject>(
+  all: readonly T[],
+  groups: (item: T) => readonly string[],
+): ReadonlyMap<string, readonly T[]> {
+  const found = new Map<string, T[]>();
+  for (const item of all) {
+    for (const group of new Set(groups(item))) {
+      const members = found.get(group);
+      if (members === undefined) found.set(group, [item]);
+      else members.push(item);
+    }
+  }
+  return found;
+}
+
+function labelText([key, value]: readonly [string, string]): string {
+  return `${key}=${value}`;
+}
+
+function byLength(a: readonly unknown[], b: readonly unknown[]): number {
+  return a.length - b.length;
 }

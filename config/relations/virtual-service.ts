@@ -5,23 +5,20 @@ import type { Destination, VirtualService } from '../kinds/virtual-service.ts';
 import { compareAge, keyOf } from '../object.ts';
 import { closestName } from '../suggestion.ts';
 import { absent, overridden } from './finding.ts';
-import { entriesOf, fullHost, qualifiedKey, type Surroundings, serviceOf } from './view.ts';
+import { fullHost, isOfMesh, qualifiedKey, type Surroundings, serviceOf } from './view.ts';
 
 /** What is missing around a VirtualService, or has precedence over it. */
 export function relateVirtualService(object: VirtualService, around: Surroundings): readonly Diagnostic[] {
   return [...relateGateways(object, around), ...relateRoutes(object, around), ...relateHosts(object, around)];
 }
 
-function relateGateways({ spec, metadata }: VirtualService, { objects }: Surroundings): readonly Diagnostic[] {
+function relateGateways({ spec, metadata }: VirtualService, { get, gatewayKeys }: Surroundings): readonly Diagnostic[] {
   return (spec.gateways ?? []).flatMap((reference, index) => {
     // Names with dots are of the form of old, which says less about where the gateway is.
     if (reference === 'mesh' || reference.includes('.')) return [];
     const key = qualifiedKey(reference, metadata.namespace);
-    if (objects.get('Gateway', key) !== undefined) return [];
-    const close = closestName(
-      key,
-      objects.list('Gateway').map(({ metadata: other }) => keyOf(other)),
-    );
+    if (get('Gateway', key) !== undefined) return [];
+    const close = closestName(key, gatewayKeys());
     return absent(
       `spec.gateways[${index}]`,
       `Gateway ${key}`,
@@ -37,7 +34,7 @@ function relateRoutes(object: VirtualService, around: Surroundings): readonly Di
     const { delegate } = route;
     const key = `${delegate?.namespace || metadata.namespace}/${delegate?.name ?? ''}`;
     return [
-      ...(delegate !== undefined && around.objects.get('VirtualService', key) === undefined
+      ...(delegate !== undefined && around.get('VirtualService', key) === undefined
         ? absent(`${path}.delegate`, `VirtualService ${key}`)
         : []),
       ...(route.route ?? []).flatMap(({ destination }, at) =>
@@ -68,7 +65,7 @@ function relateDestination(
   if (destination?.host === undefined || destination.host === '') return [];
   const host = fullHost(destination.host, metadata.namespace, around.domain);
   const service = serviceOf(around, host);
-  const entries = service === undefined ? entriesOf(around, host) : [];
+  const entries = service === undefined ? around.entriesOf(host) : [];
   if (service === undefined && entries.length === 0) {
     return absent(`${path}.host`, `a Service or ServiceEntry of host ${host}`, 'requests are answered with 503');
   }
@@ -101,13 +98,10 @@ function relateSubset(
   { subset }: Destination,
   path: string,
   host: string,
-  { objects, domain }: Surroundings,
+  { rulesOf }: Surroundings,
 ): readonly Diagnostic[] {
   if (subset === undefined || subset === '') return [];
-  const defined = objects
-    .list('DestinationRule')
-    .filter(({ spec, metadata }) => fullHost(spec.host ?? '', metadata.namespace, domain) === host)
-    .flatMap(({ spec }) => (spec.subsets ?? []).map(({ name }) => name ?? ''));
+  const defined = rulesOf(host).flatMap(({ spec }) => (spec.subsets ?? []).map(({ name }) => name ?? ''));
   if (defined.includes(subset)) return [];
   const help =
     defined.length === 0 ? 'a DestinationRule defines subsets' : `there are ${[...new Set(defined)].join(', ')}`;
@@ -117,19 +111,11 @@ function relateSubset(
 /** In the mesh one VirtualService counts for a host: the oldest. Gateways merge them. */
 function relateHosts(object: VirtualService, around: Surroundings): readonly Diagnostic[] {
   if (!isOfMesh(object)) return [];
-  const others = around.objects
-    .list('VirtualService')
-    .filter(
-      (other) =>
-        other.metadata.namespace === object.metadata.namespace &&
-        keyOf(other.metadata) !== keyOf(object.metadata) &&
-        isOfMesh(other),
-    );
   return (object.spec.hosts ?? []).flatMap((text, index) => {
     const host = fullHost(text, object.metadata.namespace, around.domain);
-    const same = others.find(({ spec, metadata }) =>
-      (spec.hosts ?? []).some((other) => fullHost(other, metadata.namespace, around.domain) === host),
-    );
+    const same = around
+      .meshRoutesOf(object.metadata.namespace, host)
+      .find(({ metadata }) => keyOf(metadata) !== keyOf(object.metadata));
     if (same === undefined) return [];
     const wins = compareAge(object, same) < 0 ? 'this one counts' : 'the other one counts';
     return overridden(
@@ -137,8 +123,4 @@ function relateHosts(object: VirtualService, around: Surroundings): readonly Dia
       `VirtualService ${keyOf(same.metadata)} is for host ${host} too; in the mesh the oldest counts, ${wins}`,
     );
   });
-}
-
-function isOfMesh({ spec }: VirtualService): boolean {
-  return (spec.gateways ?? []).length === 0 || (spec.gateways ?? []).includes('mesh');
 }

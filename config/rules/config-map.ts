@@ -4,9 +4,9 @@ import type { ConfigMap } from '../kinds/config-map.ts';
 import { parseMeshConfig, parseMeshNetworks } from '../mesh.ts';
 import type { Findings } from './finding.ts';
 
-/** Checks the keys `mesh` and `meshNetworks` of the ConfigMaps `istio` and `istio-<revision>`. */
-export function checkConfigMap({ metadata, data }: ConfigMap): Findings {
-  if (metadata.name !== 'istio' && !metadata.name.startsWith('istio-')) return [];
+/** Checks the keys `mesh` and `meshNetworks` of the ConfigMaps `istio`, `istio-<revision>` and the shared one. */
+export function checkConfigMap({ metadata, data }: ConfigMap, shared?: string): Findings {
+  if (metadata.name !== 'istio' && !metadata.name.startsWith('istio-') && metadata.name !== shared) return [];
   const { mesh, meshNetworks } = data ?? {};
   return [
     ...(mesh === undefined ? [] : within('data.mesh', parseMeshConfig(mesh).diagnostics)),

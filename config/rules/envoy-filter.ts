@@ -1,14 +1,14 @@
 // Rules of EnvoyFilter.
 import type { DescMessage, Registry } from '@bufbuild/protobuf';
 import type { EnvoyFilter, EnvoyFilterConfigPatch, EnvoyFilterMatch } from '../kinds/envoy-filter.ts';
-import { checkEnvoyJson, checkTyped } from './envoy-json.ts';
+import { checkEnvoyJson, checkTyped, typesInAny } from './envoy-json.ts';
 import { conflict, doubtful, each, type Findings, fine, invalid, missing } from './finding.ts';
 import { checkRegex } from './regex.ts';
 import { checkLabelsSelector, checkTargetRef } from './selectors.ts';
 
 /**
  * What Istio's webhook refuses or warns about in an EnvoyFilter. `types` are Envoy's messages by name
- * (protos/registry.ts, a second and 100 MB to load); without them the patches' values are not looked into.
+ * (protos/registry.ts has all, protos/load-types.ts some); without them the patches' values are not looked into.
  */
 export function checkEnvoyFilter(filter: EnvoyFilter, types?: Registry): Findings {
   const spec = filter.spec ?? {};
@@ -24,6 +24,14 @@ export function checkEnvoyFilter(filter: EnvoyFilter, types?: Registry): Finding
     ...each(spec.targetRefs, 'spec.targetRefs', checkTargetRef),
     ...each(spec.configPatches, 'spec.configPatches', (patch, path) => checkPatch(patch, types, path)),
   ];
+}
+
+/** Envoy's messages that checkEnvoyFilter may look up for this object: those that it patches, and those inside an Any. */
+export function typesNamedBy({ spec }: EnvoyFilter): readonly string[] {
+  return (spec?.configPatches ?? []).flatMap(({ applyTo = 'INVALID', patch }) => {
+    const target = targets[applyTo];
+    return target === undefined ? [] : [target.message, ...typesInAny(patch?.value)];
+  });
 }
 
 type ApplyTo = NonNullable<EnvoyFilterConfigPatch['applyTo']>;

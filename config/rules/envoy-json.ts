@@ -109,12 +109,24 @@ const wellKnownChecks: Readonly<Record<string, (value: unknown, path: string) =>
   'google.protobuf.Value': () => fine,
 };
 
+/** Names of the messages in the Anys of a JSON value, as checkEnvoyJson looks them up. */
+export function typesInAny(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(typesInAny);
+  if (!isObject(value)) return [];
+  const { '@type': url, ...rest } = value;
+  return [...(typeof url === 'string' ? [messageOf(url)] : []), ...typesInAny(Object.values(rest))];
+}
+
+function messageOf(url: string): string {
+  return url.slice(url.lastIndexOf('/') + 1);
+}
+
 function checkAny(value: unknown, types: Registry, path: string): Findings {
   if (!isObject(value)) return wrongType(path, 'an object', value);
   const { '@type': url, ...rest } = value;
   if (url === undefined) return invalid(path, "must have an '@type'");
   if (typeof url !== 'string') return wrongType(`${path}["@type"]`, 'a type URL', url);
-  const type = types.getMessage(url.slice(url.lastIndexOf('/') + 1));
+  const type = types.getMessage(messageOf(url));
   if (type === undefined) return unknownType(url, `${path}["@type"]`);
   // Types with a JSON form of their own hold it in `value`.
   const special = type.typeName.startsWith('google.protobuf.') && 'value' in rest;

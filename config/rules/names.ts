@@ -17,6 +17,11 @@ export function isNamespaceName(text: string): boolean {
   return text.length <= 63 && namespaceName.test(text);
 }
 
+/** Whether a text is a DNS subdomain as Kubernetes names objects and hosts: RFC 1123 in lower case. */
+export function isDnsSubdomain(text: string): boolean {
+  return text.length <= 253 && text.split('.').every((part) => namespaceName.test(part));
+}
+
 /** What is wrong with a domain name that may begin with a wildcard, `*`, `*.example.com`, `*-x.example.com`. */
 export function wildcardDomainProblem(domain: string): string | undefined {
   const limits = domainLimitProblem(domain);

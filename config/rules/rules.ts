@@ -8,6 +8,7 @@ import { checkEnvoyFilter } from './envoy-filter.ts';
 import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
 import type { Findings } from './finding.ts';
 import { checkGateway } from './gateway.ts';
+import { checkIngress } from './ingress.ts';
 import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkProxyConfig } from './proxy-config.ts';
 import { checkRequestAuthentication } from './request-authentication.ts';
@@ -22,14 +23,17 @@ import { checkWorkloadEntry, checkWorkloadGroup } from './workload.ts';
 export interface RuleContext {
   /** Envoy's messages by name; without them an EnvoyFilter's values are not looked into. */
   readonly envoyTypes?: Registry;
+  /** Name of a ConfigMap with mesh configuration beside those that are called `istio` (SHARED_MESH_CONFIG). */
+  readonly sharedMeshConfig?: string;
 }
 
 type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleContext) => Findings };
 
 /** Rules by kind. A kind that is missing has none. */
 const rules: Rules = {
-  ConfigMap: checkConfigMap,
+  ConfigMap: (object, { sharedMeshConfig }) => checkConfigMap(object, sharedMeshConfig),
   Secret: checkSecret,
+  Ingress: checkIngress,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,
   DestinationRule: checkDestinationRule,

@@ -2,6 +2,7 @@
 import { type Diagnostic, warningOf } from '../diagnostic.ts';
 import { type AnyObject, type KindName, kindNames, kinds } from '../kinds/kinds.ts';
 import type { KubeApi } from './kube-api.ts';
+import { collectionPath } from './kube-path.ts';
 import { type ReflectorSink, type ReflectorStatus, reflect } from './reflector.ts';
 import type { CheckObject, ObjectChange, Source, SourceSink } from './source.ts';
 
@@ -82,10 +83,7 @@ function selectionOf(kind: KindName): { readonly fieldSelector?: string } {
 
 /** Collection paths of a kind, its preferred version first. */
 function pathsOf(kind: KindName): readonly string[] {
-  const { group, versions, plural } = kinds[kind];
-  return versions.map((version) =>
-    group === '' ? `/api/${version}/${plural}` : `/apis/${group}/${version}/${plural}`,
-  );
+  return kinds[kind].versions.map((version) => collectionPath(kind, version));
 }
 
 /** Checks what a reflector brings and hands it on in batches. */

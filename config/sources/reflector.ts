@@ -25,6 +25,8 @@ export interface ReflectorOptions {
   readonly paths: readonly string[];
   /** Kubernetes' field selector, such as `status.phase!=Failed`: objects that it leaves out are not there. */
   readonly fieldSelector?: string;
+  /** The same by labels, such as `istio.io/rev=default`. */
+  readonly labelSelector?: string;
   /** Waits; rejects when aborted. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** In [0, 1). */
@@ -277,9 +279,10 @@ class Reflector {
   }
 
   #url(query: string): string {
-    const { paths, fieldSelector } = this.#options;
+    const { paths, fieldSelector, labelSelector } = this.#options;
     const fields = fieldSelector === undefined ? '' : `&fieldSelector=${encodeURIComponent(fieldSelector)}`;
-    return `${paths[this.#path] ?? ''}?${query}${fields}`;
+    const labels = labelSelector === undefined ? '' : `&labelSelector=${encodeURIComponent(labelSelector)}`;
+    return `${paths[this.#path] ?? ''}?${query}${fields}${labels}`;
   }
 
   #report(connected: boolean, message: string): void {

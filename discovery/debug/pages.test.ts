@@ -11,6 +11,8 @@ import { ClientConfigSchema } from '../../protos/gen/envoy/service/status/v3/csd
 import { sidecarNode, sotwRequest } from '../../test/support/xds/client.ts';
 import { type Loopback, type LoopbackStream, loopback } from '../../test/support/xds/loopback.ts';
 import type { Caller } from '../xds/caller.ts';
+import { bytesOf } from '../xds/response.ts';
+import type { Transport } from '../xds/transport.ts';
 import { typeUrls } from '../xds-types.ts';
 import { createDebug, type Debug, type DebugOptions } from './pages.ts';
 
@@ -163,8 +165,8 @@ describe('debug pages', () => {
     namespace = 'istio-system',
   ): Promise<readonly { readonly typeUrl: string; readonly value: Uint8Array }[]> {
     const sent: Buffer[] = [];
-    const send = ({ bytes }: { readonly bytes: Buffer }, done: () => void): void => {
-      sent.push(bytes);
+    const send: Transport['send'] = (message, done) => {
+      sent.push(bytesOf(message));
       done();
     };
     const stream = mesh.publisher.open('sotw', { peer: 'istioctl', send, end: () => {} }, caller);

@@ -29,8 +29,10 @@ export interface DebugOptions {
   readonly controlPlane: () => string;
   /** Pages about other parts, by path; each gives JSON. */
   readonly more?: ReadonlyMap<string, (query: DebugQuery) => unknown>;
-  /** Whether callers over xDS without identity are refused. Default true; false only on a developer's machine. */
+  /** Whether callers need an identity. Default true; without, anybody sees everything (ENABLE_DEBUG_ENDPOINT_AUTH). */
   readonly requireIdentity?: boolean;
+  /** Whether there are pages at all; `syncz` and `config_dump` have types of their own and stay. Default true. */
+  readonly hasPages?: boolean;
 }
 
 /** The pages, and the answers over xDS. */
@@ -56,13 +58,18 @@ export function createDebug(options: DebugOptions): Debug {
   const system = new Set(options.systemNamespaces);
   return {
     page: async (path, query, caller) => {
-      const access = accessOf(caller, path, system);
+      const access = accessOf(believed(options, caller), path, system);
       if (access.kind === 'unauthenticated') return { text: 'unauthenticated\n', type: 'text/plain', status: 401 };
       if (access.kind === 'denied') return { text: 'not allowed\n', type: 'text/plain', status: 403 };
       return pageOf(options, path, query, access);
     },
     answer: (stream, typeUrl, names) => answerOver(options, system, stream, typeUrl, names),
   };
+}
+
+/** Where nobody needs an identity, everybody is like somebody on this machine. */
+function believed({ requireIdentity }: DebugOptions, caller: DebugCaller): DebugCaller {
+  return requireIdentity === false ? { kind: 'local' } : caller;
 }
 
 type PageMaker = (publisher: Publisher, query: DebugQuery, access: DebugAccess) => Promise<DebugPage> | DebugPage;
@@ -93,6 +100,7 @@ async function pageOf(
   query: DebugQuery,
   access: DebugAccess,
 ): Promise<DebugPage | undefined> {
+  if (options.hasPages === false) return undefined;
   const names = [...Object.keys(pages), ...(options.more?.keys() ?? [])].sort();
   if (path === '') return { text: indexHtml(names), type: 'text/html; charset=utf-8' };
   if (path === 'list') return { json: names.map((name) => `/debug/${name}`) };
@@ -153,10 +161,8 @@ async function answerOver(
   typeUrl: string,
   names: readonly string[],
 ): Promise<DebugAnswer> {
-  const caller: DebugCaller =
-    stream.identity !== undefined
-      ? { kind: 'identified', identity: stream.identity }
-      : { kind: options.requireIdentity === false ? 'local' : 'unknown' };
+  const { identity } = stream;
+  const caller = believed(options, identity === undefined ? { kind: 'unknown' } : { kind: 'identified', identity });
   const { streams } = options.publisher();
   if (typeUrl === 'istio.io/debug/syncz') {
     const access = namespaceAccess(caller, system);

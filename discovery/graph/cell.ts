@@ -10,6 +10,11 @@ export const DIRTY = 2;
 /** The value is being computed. */
 export const RUNNING = 3;
 
+/** Readers up to which a list is kept, which is copied where one is added: it has no room to spare. */
+const mostListed = 8;
+
+const none: readonly Cell[] = Object.freeze([]);
+
 /** One remembered value with its edges. Internal to the graph, exposed for explanations as `CellRef`. */
 export class Cell {
   readonly node: Readable<never, unknown>;
@@ -21,12 +26,13 @@ export class Cell {
   changedAt = 0;
   /** Revision up to which the value is known to be right. */
   verifiedAt = 0;
-  deps: Cell[] = [];
-  readonly readers = new Set<Cell>();
+  deps: readonly Cell[] = none;
+  /** Who read it: most cells have few readers or none, and a Set of their own would weigh more than the rest of them. */
+  #readers: Set<Cell> | readonly Cell[] | Cell | undefined = undefined;
   /** The graph has forgotten it. */
   dropped = false;
   /** The items that a collection's member gave: the way on for explanations. */
-  makes: readonly Cell[] = [];
+  makes: readonly Cell[] = none;
   /** The last computation that read this cell, so that a dependency is recorded once. */
   lastFrame = 0;
   /** Called when a collection's member may have changed. */
@@ -36,5 +42,41 @@ export class Cell {
     this.node = node;
     this.key = key;
     this.id = id;
+  }
+
+  /** Whether anybody read it. */
+  get isRead(): boolean {
+    return this.#readers !== undefined;
+  }
+
+  /** Calls back with each reader. */
+  forEachReader(visit: (reader: Cell) => void): void {
+    const readers = this.#readers;
+    if (readers === undefined) return;
+    if (readers instanceof Cell) visit(readers);
+    else for (const reader of readers) visit(reader);
+  }
+
+  addReader(reader: Cell): void {
+    const readers = this.#readers;
+    if (readers === undefined) this.#readers = reader;
+    else if (readers instanceof Set) readers.add(reader);
+    else if (readers instanceof Cell) {
+      if (readers !== reader) this.#readers = [readers, reader];
+    } else if (readers.length >= mostListed) this.#readers = new Set([...readers, reader]);
+    else if (!readers.includes(reader)) this.#readers = [...readers, reader];
+  }
+
+  removeReader(reader: Cell): void {
+    const readers = this.#readers;
+    if (readers === undefined) return;
+    if (readers instanceof Cell) {
+      if (readers === reader) this.#readers = undefined;
+    } else if (readers instanceof Set) {
+      if (readers.delete(reader) && readers.size === 0) this.#readers = undefined;
+    } else {
+      const rest = readers.filter((other) => other !== reader);
+      this.#readers = rest.length > 1 ? rest : rest[0];
+    }
   }
 }

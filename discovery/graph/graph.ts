@@ -99,6 +99,7 @@ export class Graph {
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
   readonly #byKey = new WeakMap<object, Cell>();
+  readonly #derivers = new Map<unknown, Map<unknown, Readable<never, unknown>>>();
   #revision = 1;
   #frames = 0;
   #frame: Frame | undefined = undefined;
@@ -176,7 +177,7 @@ export class Graph {
       if (seen.has(cell)) return;
       seen.add(cell);
       if (cell.node.node === 'query' && (cell.node as Query<never, unknown>).output) found.push(cell);
-      for (const reader of cell.readers) walk(reader);
+      cell.forEachReader(walk);
       for (const item of cell.makes) walk(item);
     };
     const start = this.#cells.get(node)?.get(node.idOf(key));
@@ -294,17 +295,18 @@ export class Graph {
     const most = Math.min(now.length, old.length) - start;
     while (tail < most && now[now.length - 1 - tail] === old[old.length - 1 - tail]) tail++;
     const added = now.slice(start, now.length - tail);
-    for (const dep of added) dep.readers.add(cell);
+    for (const dep of added) dep.addReader(cell);
     if (old.length - start - tail > 0) {
       const kept = new Set(now);
-      for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) dep.readers.delete(cell);
+      for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) dep.removeReader(cell);
     }
-    cell.deps = now;
+    // A list that grew has room for more; a copy has not.
+    cell.deps = now.slice();
   }
 
   #changed(cell: Cell): void {
     cell.changedAt = ++this.#revision;
-    for (const reader of cell.readers) this.#mark(reader, DIRTY);
+    cell.forEachReader(this.#markDirty);
   }
 
   #mark(cell: Cell, state: typeof CHECK | typeof DIRTY): void {
@@ -314,16 +316,19 @@ export class Graph {
     if (before === CHECK) return;
     if ((cell.node as unknown as Query<never, unknown>).output) this.#marked.add(cell);
     cell.onMark?.(cell);
-    for (const reader of cell.readers) this.#mark(reader, CHECK);
+    cell.forEachReader(this.#markCheck);
   }
 
+  readonly #markDirty = (cell: Cell): void => this.#mark(cell, DIRTY);
+  readonly #markCheck = (cell: Cell): void => this.#mark(cell, CHECK);
+
   #drop(cell: Cell): void {
-    if (cell.readers.size > 0 || cell.onMark !== undefined || cell.node.node !== 'query') return;
+    if (cell.isRead || cell.onMark !== undefined || cell.node.node !== 'query') return;
     this.#cells.get(cell.node)?.delete(cell.id);
     cell.dropped = true;
     this.#marked.delete(cell);
     for (const dep of cell.deps) {
-      dep.readers.delete(cell);
+      dep.removeReader(cell);
       this.#drop(dep);
     }
     cell.deps = [];
@@ -340,23 +345,37 @@ export class Graph {
   }
 
   #addMember(state: CollectionState, source: unknown, key: string, id: string): Member {
-    const member: Member = { cell: undefined as unknown as Cell, items: EMPTY_ITEMS };
-    const { collection } = state;
-    const node = query<string, ReadonlyMap<string, unknown>>(
-      `${collection.name}.derive`,
-      (read) => {
-        const value = read(source as Input<string, unknown>, key);
-        return value === undefined ? EMPTY_ITEMS : collection.derive(read, key, value, source as never);
-      },
-      { equals: () => false },
-    );
-    member.cell = new Cell(node as unknown as Readable<never, unknown>, key, id);
-    member.cell.onMark = () => {
+    const cell = new Cell(this.#deriverOf(state.collection, source), key, id);
+    const member: Member = { cell, items: EMPTY_ITEMS };
+    cell.onMark = () => {
       state.pending.add(member);
       this.#unsettled = true;
     };
     state.members.set(id, member);
     return member;
+  }
+
+  /** The query behind the members that a collection has from one source. */
+  #deriverOf(collection: Collection<string, unknown>, source: unknown): Readable<never, unknown> {
+    let derivers = this.#derivers.get(collection);
+    if (derivers === undefined) {
+      derivers = new Map();
+      this.#derivers.set(collection, derivers);
+    }
+    let deriver = derivers.get(source);
+    if (deriver === undefined) {
+      const derived = query<string, ReadonlyMap<string, unknown>>(
+        `${collection.name}.derive`,
+        (read, key) => {
+          const value = read(source as Input<string, unknown>, key);
+          return value === undefined ? EMPTY_ITEMS : collection.derive(read, key, value, source as never);
+        },
+        { equals: () => false },
+      );
+      deriver = derived as unknown as Readable<never, unknown>;
+      derivers.set(source, deriver);
+    }
+    return deriver;
   }
 
   #settle(): void {
@@ -394,7 +413,7 @@ export class Graph {
 
   #forgetMember(state: CollectionState, member: Member): void {
     for (const dep of member.cell.deps) {
-      dep.readers.delete(member.cell);
+      dep.removeReader(member.cell);
       this.#drop(dep);
     }
     state.members.delete(member.cell.id);

@@ -1,13 +1,14 @@
 // Gateways that route TLS by server name to every service of the mesh, as those between networks do.
 import type { Gateway } from '../../config/kinds/gateway.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import type { Read } from '../graph/graph.ts';
-import { facts, objects } from './objects.ts';
+import { objectCollection } from './object-collection.ts';
+import { facts } from './objects.ts';
 import { selects } from './workload.ts';
 
-const passthroughGateways = collection<Gateway, Gateway>(
+const passthroughGateways = objectCollection<'Gateway', Gateway>(
   'auto-passthrough-gateways',
-  [objects.Gateway],
+  ['Gateway'],
   (_read, key, gateway) =>
     gateway.spec?.servers?.some((server) => server?.tls?.mode === 'AUTO_PASSTHROUGH')
       ? new Map([[key, gateway]])

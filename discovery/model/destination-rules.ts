@@ -1,12 +1,12 @@
 // Which DestinationRules apply to a host for clients of a namespace: looked up, merged, and told apart by selector.
 import type { DestinationRule } from '../../config/kinds/destination-rule.ts';
 import { compareAge, compareText, keyOf } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { isDiscovered } from './discovered.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf, isWildcard, mostSpecificCovering } from './hostname.ts';
-import { mesh, objects, ruleDomain } from './objects.ts';
+import { objectCollection } from './object-collection.ts';
+import { mesh, ruleDomain } from './objects.ts';
 import type { ExportTo } from './service.ts';
 import { selects } from './workload.ts';
 
@@ -43,9 +43,9 @@ export interface RuleKey {
 }
 
 /** DestinationRules by `namespace/name`. */
-export const rules = collection<DestinationRule, Rule>(
+export const rules = objectCollection<'DestinationRule', Rule>(
   'destination-rules',
-  [objects.DestinationRule],
+  ['DestinationRule'],
   (read, key, object) => {
     const domain = read(ruleDomain, 'facts');
     const { namespace } = object.metadata;
@@ -60,7 +60,7 @@ export const rules = collection<DestinationRule, Rule>(
       ...(workloadSelector === undefined ? {} : { selector: workloadSelector.matchLabels ?? {} }),
       object,
     };
-    return rule.host === '' || !read(isDiscovered, namespace) ? new Map() : new Map([[key, rule]]);
+    return rule.host === '' ? new Map() : new Map([[key, rule]]);
   },
 );
 

@@ -1,13 +1,13 @@
 // EndpointSlices and the inline endpoints of ServiceEntries, by the service they belong to and by address.
 import type { EndpointSlice } from '../../config/kinds/endpoint-slice.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
-import { collection, index } from '../graph/collect.ts';
-import { objects } from './objects.ts';
+import { index } from '../graph/collect.ts';
+import { objectCollection } from './object-collection.ts';
 
 /** EndpointSlices of IP addresses by `namespace/name`. */
-export const endpointSlices = collection<EndpointSlice, EndpointSlice>(
+export const endpointSlices = objectCollection<'EndpointSlice', EndpointSlice>(
   'endpoint-slices',
-  [objects.EndpointSlice],
+  ['EndpointSlice'],
   (_read, key, slice) => (slice.addressType === 'FQDN' ? new Map() : new Map([[key, slice]])),
 );
 
@@ -23,9 +23,9 @@ export const slicesByAddress = index('slices-by-address', endpointSlices, (slice
 ]);
 
 /** ServiceEntries that list endpoints, by `namespace/name`. */
-export const entriesWithEndpoints = collection<ServiceEntry, ServiceEntry>(
+export const entriesWithEndpoints = objectCollection<'ServiceEntry', ServiceEntry>(
   'entries-with-endpoints',
-  [objects.ServiceEntry],
+  ['ServiceEntry'],
   (_read, key, entry) => ((entry.spec?.endpoints ?? []).length === 0 ? new Map() : new Map([[key, entry]])),
 );
 

@@ -2,9 +2,11 @@
 import { isIP } from 'node:net';
 import type { Gateway, GatewayServer } from '../../config/kinds/gateway.ts';
 import { compareAge, keyOf } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { facts, objects } from './objects.ts';
+import { ingressGateways } from './ingress.ts';
+import { objectCollection } from './object-collection.ts';
+import { facts } from './objects.ts';
 import { isHttp, parseProtocol } from './protocol.ts';
 import type { Protocol } from './service.ts';
 import type { ServiceTarget } from './service-target.ts';
@@ -44,10 +46,11 @@ export interface MergedPort {
   readonly servers: readonly MergedServer[];
 }
 
-const gateways = collection<Gateway, Gateway>(
+const gateways = objectCollection<'Gateway', Gateway>(
   'gateways',
-  [objects.Gateway],
+  ['Gateway'],
   (_read, key, gateway) => new Map([[key, gateway]]),
+  [ingressGateways],
 );
 
 const allGateways = index('gateways-all', gateways, () => ['all']);

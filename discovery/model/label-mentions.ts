@@ -1,26 +1,30 @@
 // Which label keys any selector mentions: only those can make two workloads' configuration differ.
-import type { AnyObject } from '../../config/kinds/kinds.ts';
-import { collection, index, type Source } from '../graph/collect.ts';
+import { index, type Source } from '../graph/collect.ts';
 import { query } from '../graph/graph.ts';
-import { mesh, objects } from './objects.ts';
+import { ingressGateways } from './ingress.ts';
+import { objectCollection } from './object-collection.ts';
+import { mesh } from './objects.ts';
+
+/** Kinds that select workloads, or match their labels. */
+const selecting = [
+  'Sidecar',
+  'DestinationRule',
+  'VirtualService',
+  'Gateway',
+  'PeerAuthentication',
+  'RequestAuthentication',
+  'AuthorizationPolicy',
+  'EnvoyFilter',
+  'Telemetry',
+  'WasmPlugin',
+  'TrafficExtension',
+  'ProxyConfig',
+] as const;
 
 /** One item for each label key that an object mentions, keyed `label\u0000kind|namespace/name`. */
-const labelMentions = collection<AnyObject, string>(
+const labelMentions = objectCollection<(typeof selecting)[number], string>(
   'label-mentions',
-  [
-    objects.Sidecar,
-    objects.DestinationRule,
-    objects.VirtualService,
-    objects.Gateway,
-    objects.PeerAuthentication,
-    objects.RequestAuthentication,
-    objects.AuthorizationPolicy,
-    objects.EnvoyFilter,
-    objects.Telemetry,
-    objects.WasmPlugin,
-    objects.TrafficExtension,
-    objects.ProxyConfig,
-  ],
+  selecting,
   (_read, key, value, source: Source) => {
     const mentioned = new Set<string>();
     collectMentions(value, mentioned);
@@ -28,6 +32,7 @@ const labelMentions = collection<AnyObject, string>(
       [...mentioned].sort().map((label) => [`${label}\u0000${(source as { name: string }).name}|${key}`, label]),
     );
   },
+  [ingressGateways],
 );
 
 const mentionsIndex = index('label-mentions-all', labelMentions, () => ['all']);

@@ -1,10 +1,10 @@
 // Mutual TLS by PeerAuthentication: what a workload's ports accept, and what clients may expect of a service.
 import type { PeerAuthentication } from '../../config/kinds/peer-authentication.ts';
 import { compareAge } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { isDiscovered } from './discovered.ts';
-import { mesh, objects } from './objects.ts';
+import { objectCollection } from './object-collection.ts';
+import { mesh } from './objects.ts';
 import type { Service } from './service.ts';
 import { serviceEndpoints } from './service-endpoints.ts';
 import { selects } from './workload.ts';
@@ -30,10 +30,10 @@ export interface WorkloadMtls {
   readonly ports: Readonly<Record<string, MtlsMode | undefined>>;
 }
 
-const peerAuthentications = collection<PeerAuthentication, PeerAuthentication>(
+const peerAuthentications = objectCollection(
   'peer-authentications',
-  [objects.PeerAuthentication],
-  (read, key, object) => (read(isDiscovered, object.metadata.namespace) ? new Map([[key, object]]) : new Map()),
+  ['PeerAuthentication'],
+  (_read, key, object) => new Map([[key, object]]),
 );
 
 const byNamespace = index('peer-authentications-by-namespace', peerAuthentications, (object) => [

@@ -4,14 +4,14 @@ import { parseMeshNetworks } from '../../config/mesh.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { parseRange, rangeContains } from './address.ts';
-import { facts, meshConfigMapKey, objects } from './objects.ts';
+import { facts, meshTexts, objects } from './objects.ts';
 
 /** The label that names a network, on namespaces, pods and gateway services. */
 export const networkLabel = 'topology.istio.io/network';
 
-/** Settings of networks: key `meshNetworks` of the mesh's ConfigMap. */
+/** Settings of networks: key `meshNetworks` of the shared ConfigMap if it has one, else of the mesh's own. */
 export const meshNetworks = query('mesh-networks', (read, _key: 'mesh'): MeshNetworks => {
-  const text = read(objects.ConfigMap, meshConfigMapKey(read(facts, 'facts')))?.data?.['meshNetworks'];
+  const [text] = meshTexts(read, 'meshNetworks');
   return (text === undefined ? undefined : parseMeshNetworks(text).value) ?? {};
 });
 

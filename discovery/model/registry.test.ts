@@ -1,7 +1,9 @@
 // Services, endpoints, targets and workloads as they follow from objects, and what a change touches.
 import { describe, expect, it } from 'vitest';
 import type { KindName, ObjectOf } from '../../config/kinds/kinds.ts';
+import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { Graph } from '../graph/graph.ts';
+import { addressesToTell } from './auto-address.ts';
 import { factsInput, meshInput, objects } from './objects.ts';
 import { registryCollections } from './registry.ts';
 import { serviceEndpoints, serviceIdentities } from './service-endpoints.ts';
@@ -134,6 +136,59 @@ describe('services', () => {
       status: { addresses: [{ value: '240.240.9.9', host: 'x.example.com' }] },
     });
     expect(read(services, 'default/x.example.com')?.autoAddresses).toEqual(['240.240.9.9']);
+  });
+});
+
+describe('addresses for a status', () => {
+  const spec = { hosts: ['x.example.com'], resolution: 'DNS', ports: [{ number: 80, name: 'http' }] };
+  const withStatus = (raw: unknown, addresses: unknown): unknown => ({ ...(raw as object), status: { addresses } });
+
+  it('are those of all hosts, until the status has them', () => {
+    const hosts = ['x.example.com', '*.wild.example.com', 'Y.example.com'];
+    const told = (raw: unknown) => addressesToTell(world(raw).read, raw as ServiceEntry);
+    const all = told(entry('x', { ...spec, hosts }));
+    expect(all?.map(({ host }) => host)).toEqual([
+      ...['x.example.com', 'x.example.com'],
+      ...['y.example.com', 'y.example.com'],
+    ]);
+    expect(told(withStatus(entry('x', { ...spec, hosts }), all))).toBeUndefined();
+    const first = [{ value: '240.240.9.9', host: 'x.example.com' }];
+    expect(told(withStatus(entry('x', { ...spec, hosts }), first))).toEqual([...first, ...(all ?? []).slice(2)]);
+  });
+
+  it.each<[string, object, object?]>([
+    ['wildcards', { hosts: ['*.example.com'] }],
+    ['addresses of its own', { addresses: ['10.1.1.1'] }],
+    ['resolution by the caller', { resolution: 'NONE' }],
+    ['the label', {}, { labels: { 'networking.istio.io/enable-autoallocate-ip': 'False' } }],
+  ])('are none for an entry with %s', (_, change, meta) => {
+    const raw = entry('x', { ...spec, ...change }, meta);
+    expect(addressesToTell(world(raw).read, raw as ServiceEntry)).toBeUndefined();
+  });
+
+  it('are not what the status of another has', () => {
+    const own = world(entry('x', spec)).read(services, 'default/x.example.com')?.autoAddresses ?? [];
+    const other = withStatus(entry('y', { ...spec, hosts: ['y.example.com'] }), [{ value: own[0] }]);
+    const { read } = world(entry('x', spec), other);
+    expect(read(services, 'default/y.example.com')?.autoAddresses).toEqual([own[0]]);
+    const moved = read(services, 'default/x.example.com')?.autoAddresses ?? [];
+    expect(moved[0]).toMatch(/^240\.240\./);
+    expect(moved[0]).not.toBe(own[0]);
+  });
+
+  it('make no difference to the mesh once they are written', () => {
+    const raw = entry('x', spec);
+    const graph = world(raw);
+    const before = graph.read(services, 'default/x.example.com');
+    const told = withStatus(raw, addressesToTell(graph.read, raw as ServiceEntry)) as ServiceEntry;
+    expect(graph.write(objects.ServiceEntry, 'default/x', told)).toBe(true);
+    expect(graph.read(services, 'default/x.example.com')).toBe(before);
+  });
+
+  it('apart, what a status says to people is no change at all', () => {
+    const raw = entry('x', spec);
+    const told = { ...(raw as ServiceEntry), status: { conditions: [{ type: 'Accepted', status: 'False' }] } };
+    expect(world(raw).write(objects.ServiceEntry, 'default/x', told)).toBe(false);
   });
 });
 

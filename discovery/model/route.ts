@@ -12,12 +12,15 @@ import type {
   TlsRoute,
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { mergeDelegate } from './delegate.ts';
 import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
-import { objects, ruleDomain } from './objects.ts';
+import { ingressVirtualServices } from './ingress-routes.ts';
+import { objectCollection, objectOf } from './object-collection.ts';
+import { ruleDomain } from './objects.ts';
+import { type PathSemantics, pathSemanticsOf } from './route-semantics.ts';
 import type { ExportTo } from './service.ts';
 
 /** The gateway name that stands for all sidecars. */
@@ -25,7 +28,7 @@ export const meshGateway = 'mesh';
 
 /** One VirtualService. Destination hosts and hosts are full names, gateways `namespace/name` or `mesh`. */
 export interface VirtualRoutes {
-  /** `namespace/name`. */
+  /** Its key in `virtualServices`, which begins with its namespace and `/`. */
   readonly key: string;
   readonly name: string;
   readonly namespace: string;
@@ -34,19 +37,25 @@ export interface VirtualRoutes {
   readonly hosts: readonly string[];
   readonly gateways: readonly string[];
   readonly exportTo: ExportTo;
+  readonly paths: PathSemantics;
   readonly http: readonly HttpRoute[];
   readonly tls: readonly TlsRoute[];
   readonly tcp: readonly TcpRoute[];
 }
 
-/** VirtualServices by `namespace/name`; those without hosts are delegates and stand only inside others. */
-export const virtualServices = collection<ObjectOf<'VirtualService'>, VirtualRoutes>(
+/**
+ * VirtualServices by `namespace/name`, those that Ingresses stand for by a key that no object has. Those without hosts
+ * are delegates and stand only inside others.
+ */
+export const virtualServices = objectCollection<'VirtualService', VirtualRoutes>(
   'virtual-services',
-  [objects.VirtualService],
-  (read, key, object) => {
+  ['VirtualService'],
+  (read, source, object, from) => {
     const hosts = object.spec.hosts ?? [];
+    const key = from === ingressVirtualServices ? `${object.metadata.namespace}/Ingress|${source}` : source;
     return hosts.length === 0 ? new Map() : new Map([[key, normalise(read, key, object)]]);
   },
+  [ingressVirtualServices],
 );
 
 /**
@@ -141,6 +150,7 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
     gateways:
       written.length === 0 ? [meshGateway] : [...new Set(written.map((name) => resolveGatewayName(name, namespace)))],
     exportTo: exportToOf(read, exported, namespace),
+    paths: pathSemanticsOf(metadata),
     http: (spec.http ?? []).flatMap((route) =>
       route.delegate === undefined ? [names.http(route)] : delegated(read, names.http(route), namespace),
     ),
@@ -153,7 +163,7 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
 function delegated(read: Read, root: HttpRoute, namespace: string): readonly HttpRoute[] {
   const { name = '', namespace: given = '' } = root.delegate ?? {};
   const from = given === '' ? namespace : given;
-  const object = read(objects.VirtualService, `${from}/${name}`);
+  const object = objectOf(read, 'VirtualService', `${from}/${name}`);
   if (object === undefined || (object.spec.hosts ?? []).length > 0) return [];
   if (!exportedTo(exportToOf(read, object.spec.exportTo ?? [], from), namespace)) return [];
   const names = new Names(from, read(ruleDomain, 'facts'));

@@ -1,4 +1,5 @@
 // What one Service or ServiceEntry defines, before definitions of the same host and namespace are joined.
+import { isIP } from 'node:net';
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { type ObjectMeta, refOf } from '../../config/object.ts';
@@ -54,13 +55,13 @@ export function ofServiceEntry(object: ServiceEntry, context: DefinitionContext)
   const { metadata, spec } = object;
   const hosts = [...new Set((spec?.hosts ?? []).map((host) => host.toLowerCase()))].filter((host) => host !== '');
   const exportTo = spec.exportTo ?? [];
-  return hosts.map((hostname) => ({
+  const all = hosts.map((hostname) => ({
     ...identityOf(metadata, hostname),
     registry: 'External' as const,
     resolution: entryResolution(spec.resolution),
     ports: (spec.ports ?? []).filter((port) => port?.number !== undefined).map(entryPort),
     addresses: [...new Set((spec.addresses ?? []).map(parseAddress).filter((address) => address !== undefined))],
-    autoAddresses: [],
+    autoAddresses: statusAddresses(object, hostname),
     headless: false,
     meshExternal: spec.location !== 'MESH_INTERNAL',
     exportTo: parseExportTo(exportTo.length === 0 ? context.defaultExportTo : exportTo, metadata.namespace),
@@ -73,6 +74,21 @@ export function ofServiceEntry(object: ServiceEntry, context: DefinitionContext)
     source: refOf(object),
     sources: [refOf(object)],
   }));
+  return all.map((service) => (mayHaveAutoAddresses(service) ? service : { ...service, autoAddresses: [] }));
+}
+
+/** Whether a service may have addresses of the mesh's own making: no wildcard host, none of its own, found by name. */
+export function mayHaveAutoAddresses(service: Service): boolean {
+  if (service.registry !== 'External' || service.addresses.length > 0) return false;
+  if (service.hostname.startsWith('*') || service.resolution === 'passthrough') return false;
+  return service.labels['networking.istio.io/enable-autoallocate-ip']?.toLowerCase() !== 'false';
+}
+
+/** Addresses that a controller, istiod's or our own, wrote into the status: other readers of the status know them. */
+function statusAddresses({ status }: ServiceEntry, hostname: string): readonly string[] {
+  return (status?.addresses ?? []).flatMap(({ value = '', host }) =>
+    (host ?? hostname).toLowerCase() === hostname && isIP(value) !== 0 ? [value] : [],
+  );
 }
 
 function identityOf(metadata: ObjectMeta, hostname: string) {

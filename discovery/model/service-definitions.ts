@@ -3,26 +3,30 @@
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { keyOf } from '../../config/object.ts';
-import { collection } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { isDiscovered } from './discovered.ts';
 import { defaultExportTo } from './export.ts';
+import { objectCollection } from './object-collection.ts';
 import { facts, objects } from './objects.ts';
 import type { Service } from './service.ts';
 import { type DefinitionContext, ofKubernetesService, ofServiceEntry } from './service-definition.ts';
 
 /** One item for each object and host, keyed `Kind|namespace/name|host`. */
-export const serviceDefinitions = collection<KubernetesService | ServiceEntry, Service>(
+export const serviceDefinitions = objectCollection<'Service' | 'ServiceEntry', Service>(
   'service-definitions',
-  [objects.Service, objects.ServiceEntry],
+  ['Service', 'ServiceEntry'],
   (read, _key, object) => {
-    if (!read(isDiscovered, object.metadata.namespace)) return new Map();
     const context = contextOf(read, object.metadata.namespace);
     const defined =
       object.kind === 'Service' ? [ofKubernetesService(object, context)] : ofServiceEntry(object, context);
     return new Map(defined.map((item) => [definitionKey(object, item.hostname), item]));
   },
 );
+
+/** Keys of what an object defines, by `Kind|namespace/name`. */
+export const definitionsByObject = index('definitions-by-object', serviceDefinitions, ({ source }) => [
+  `${source.kind}|${source.namespace}/${source.name}`,
+]);
 
 function definitionKey(object: KubernetesService | ServiceEntry, hostname: string): string {
   return `${object.kind}|${keyOf(object.metadata)}|${hostname}`;

@@ -4,7 +4,8 @@ import { query, type Read } from '../graph/graph.ts';
 import type { Endpoint } from './endpoint.ts';
 import { slicesByService } from './endpoint-slices.ts';
 import { inlineEndpoints } from './entry-endpoints.ts';
-import { facts, mesh, objects } from './objects.ts';
+import { objectOf } from './object-collection.ts';
+import { facts, mesh } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
 import { services } from './services.ts';
 import { sliceEndpoints } from './slice-endpoints.ts';
@@ -87,7 +88,7 @@ function kubernetesEndpoints(read: Read, service: Service, port: ServicePort): r
 }
 
 function entryEndpoints(read: Read, service: Service, port: ServicePort, source: ObjectRef): readonly Endpoint[] {
-  const entry = read(objects.ServiceEntry, `${source.namespace}/${source.name}`);
+  const entry = objectOf(read, 'ServiceEntry', `${source.namespace}/${source.name}`);
   if (entry === undefined) return [];
   const cluster = read(facts, 'facts').cluster;
   const selector = entry.spec.workloadSelector?.labels;

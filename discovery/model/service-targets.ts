@@ -2,7 +2,7 @@
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { endpointSlices, entriesByAddress, slicesByAddress } from './endpoint-slices.ts';
-import { objects } from './objects.ts';
+import { objectOf } from './object-collection.ts';
 import type { Service, ServicePort } from './service.ts';
 import type { ServiceTarget } from './service-target.ts';
 import { selectorEntry, services, servicesByObject, servicesBySelector } from './services.ts';
@@ -75,7 +75,7 @@ function targetsBySlices(read: Read, namespace: string, addresses: readonly stri
 function targetsByEntries(read: Read, namespace: string, addresses: readonly string[]): readonly ServiceTarget[] {
   return addresses.flatMap((address) =>
     read(entriesByAddress, address).flatMap((key) => {
-      const entry = read(objects.ServiceEntry, key);
+      const entry = objectOf(read, 'ServiceEntry', key);
       const endpoint = entry?.spec.endpoints?.find((item) => item.address === address);
       if (entry === undefined || endpoint === undefined || entry.metadata.namespace !== namespace) return [];
       return read(servicesByObject, `ServiceEntry|${key}`).flatMap((service) =>

@@ -2,8 +2,7 @@
 import { compareText } from '../../config/object.ts';
 import { grouped, index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { autoAddressesOf, wantsAddress } from './auto-address.ts';
-import { objects } from './objects.ts';
+import { autoAddressesOf } from './auto-address.ts';
 import type { Service } from './service.ts';
 import { serviceDefinitions } from './service-definitions.ts';
 
@@ -72,18 +71,7 @@ export function comparePrecedence(a: Service, b: Service): number {
 }
 
 function withAutoAddresses(read: Read, key: string, service: Service): Service {
-  const assigned = service.registry === 'External' ? statusAddresses(read, service) : [];
-  if (assigned.length > 0 && wantsAddress(service)) return { ...service, autoAddresses: assigned };
-  return wantsAddress(service) ? { ...service, autoAddresses: read(autoAddressesOf, key) } : service;
-}
-
-/** Addresses that a controller wrote into the status win: other readers of the status know them. */
-function statusAddresses(read: Read, service: Service): readonly string[] {
-  const entry = read(objects.ServiceEntry, `${service.source.namespace}/${service.source.name}`);
-  const all = entry?.status?.addresses ?? [];
-  return all
-    .filter((address) => (address.host ?? service.hostname) === service.hostname && address.value !== undefined)
-    .map((address) => address.value as string);
+  return service.registry === 'External' ? { ...service, autoAddresses: read(autoAddressesOf, key) } : service;
 }
 
 /** ServiceEntries of one namespace and host that agree in resolution act as one, with the ports and addresses of all. */

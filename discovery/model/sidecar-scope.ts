@@ -1,10 +1,11 @@
 // What a proxy's namespace or its Sidecar lets it see: egress listeners, and the services behind each.
 import type { Sidecar, SidecarEgress, SidecarIngress } from '../../config/kinds/sidecar.ts';
 import { compareAge, keyOf } from '../../config/object.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query } from '../graph/graph.ts';
 import { admits, type HostPatterns, patternsOf } from './egress-hosts.ts';
-import { mesh, objects } from './objects.ts';
+import { objectCollection } from './object-collection.ts';
+import { mesh } from './objects.ts';
 
 /** Who asks: the namespace that decides visibility, and the Sidecar that applies (`ns/name`) or '' for none. */
 export interface ScopeKey {
@@ -45,11 +46,7 @@ export interface OutboundPolicy {
 const idOfScope = ({ namespace, scope }: ScopeKey): string => `${namespace}|${scope}`;
 
 /** Sidecars, in their own collection so that a namespace's can be listed. */
-export const sidecars = collection<Sidecar, Sidecar>(
-  'sidecars',
-  [objects.Sidecar],
-  (_read, key, value) => new Map([[key, value]]),
-);
+export const sidecars = objectCollection('sidecars', ['Sidecar'], (_read, key, value) => new Map([[key, value]]));
 
 /** Sidecar keys by namespace. */
 export const sidecarsByNamespace = index('sidecars-by-namespace', sidecars, (item) => [item.metadata.namespace]);
@@ -83,7 +80,7 @@ export const sidecarFor = query<{ namespace: string; labels: Readonly<Record<str
 export const sidecarScope = query<ScopeKey, SidecarScope>(
   'sidecar-scope',
   (read, { namespace, scope }) => {
-    const spec = scope === '' ? undefined : read(objects.Sidecar, scope)?.spec;
+    const spec = scope === '' ? undefined : read(sidecars, scope)?.spec;
     const policy = spec?.outboundTrafficPolicy ?? read(mesh, 'mesh').outboundTrafficPolicy ?? { mode: 'ALLOW_ANY' };
     const egress = spec?.egress ?? [];
     return {

@@ -1,7 +1,7 @@
 // The traffic policy of a service's port or subset: what its DestinationRules come to.
 import type { DestinationRule, Subset, TrafficPolicy as WrittenPolicy } from '../../config/kinds/destination-rule.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { objects } from './objects.ts';
+import { objectOf } from './object-collection.ts';
 
 /** A policy of which the port-level settings have been applied. */
 export type TrafficPolicy = Omit<WrittenPolicy, 'portLevelSettings'>;
@@ -24,7 +24,7 @@ export interface MergedRule {
 export const mergedRule = query('merged-destination-rule', (read, keys: string): MergedRule | undefined => {
   const found = keys
     .split(',')
-    .map((key) => read(objects.DestinationRule, key))
+    .map((key) => objectOf(read, 'DestinationRule', key))
     .filter((rule) => rule !== undefined)
     .map((rule) => rule as DestinationRule);
   const [first] = found;

@@ -1,13 +1,13 @@
 // The workloads of the mesh with their indexes.
 import type { Pod } from '../../config/kinds/pod.ts';
 import type { WorkloadEntry } from '../../config/kinds/workload-entry.ts';
-import { collection, index } from '../graph/collect.ts';
+import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { isDiscovered } from './discovered.ts';
 import { unknownLocality } from './locality.ts';
 import { networkOf } from './network.ts';
 import { nodeLocality } from './node-locality.ts';
-import { mesh, objects } from './objects.ts';
+import { objectCollection } from './object-collection.ts';
+import { mesh } from './objects.ts';
 import { selectorEntry } from './services.ts';
 import { ofPod, ofWorkloadEntry, selects, type Workload } from './workload.ts';
 
@@ -18,11 +18,11 @@ export const trustDomain = query(
 );
 
 /** Workloads by their key. */
-export const workloads = collection<Pod | WorkloadEntry, Workload>(
+export const workloads = objectCollection<'Pod' | 'WorkloadEntry', Workload>(
   'workloads',
-  [objects.Pod, objects.WorkloadEntry],
+  ['Pod', 'WorkloadEntry'],
   (read, _key, object) => {
-    const workload = read(isDiscovered, object.metadata.namespace) ? workloadOf(read, object) : undefined;
+    const workload = workloadOf(read, object);
     return workload === undefined ? new Map() : new Map([[workload.key, workload]]);
   },
 );

@@ -14,6 +14,21 @@ export function layersOf(directory: Directory): readonly [Directory, Directory] 
   return directory instanceof LayeredDirectory ? directory.layers : undefined;
 }
 
+/** Names that stand for another cell in `after` than in `before`, those without any included. Shared layers cost nothing. */
+export function* changedNames(before: Directory, after: Directory): Generator<string> {
+  if (before === after) return;
+  const [old, now] = [layersOf(before), layersOf(after)];
+  if (old !== undefined && now !== undefined && old[0] === now[0]) {
+    yield* changedNames(old[1], now[1]);
+    return;
+  }
+  for (const name of before.keys()) if (!after.has(name)) yield name;
+  for (const [name, ref] of after) {
+    const known = before.get(name);
+    if (known !== ref && (known?.query !== ref.query || known.key !== ref.key)) yield name;
+  }
+}
+
 class LayeredDirectory implements Directory {
   readonly #shared: Directory;
   readonly #own: Directory;

@@ -56,19 +56,29 @@ export interface NamedRequest {
 /** Declares a translator. Classes that are equal in its facets share its directory's cell. */
 export function defineTranslator<const F extends Facet>(name: string, translator: Translator<F>): ErasedTranslator {
   const { type, facets, list, find } = translator;
+  // Asked for with each look at a view; a class never changes.
+  const ids = new WeakMap<ProxyClass, string>();
+  const idOf = (client: ProxyClass): string => {
+    let id = ids.get(client);
+    if (id === undefined) {
+      id = facetsId(pickFacets<Facet>(client, facets));
+      ids.set(client, id);
+    }
+    return id;
+  };
   return Object.freeze({
     type,
     facets,
     directory: query<ProxyClass, Directory>(
       `${name}.directory`,
       (read, client) => list(read, pickFacets<F>(client, facets)),
-      { idOf: (client) => facetsId(pickFacets<Facet>(client, facets)), equals: sameDirectory, output: true },
+      { idOf, equals: sameDirectory, output: true },
     ),
     found: query<NamedRequest, ResourceRef | undefined>(
       `${name}.found`,
       (read, { client, name: wanted }) => find?.(read, pickFacets<F>(client, facets), wanted),
       {
-        idOf: ({ client, name: wanted }) => `${wanted}\u0000${facetsId(pickFacets<Facet>(client, facets))}`,
+        idOf: ({ client, name: wanted }) => `${wanted}\u0000${idOf(client)}`,
         equals: sameRef,
         output: true,
       },

@@ -1,7 +1,7 @@
 // Keeps the last built responses for a moment, so that streams which are owed the same get the very same bytes.
 import type { EncodedResource } from '../resource.ts';
 import type { Variant } from './request.ts';
-import { encodeDelta, encodeSotw, type Message, ResourceHeaders } from './response.ts';
+import { deltaFrames, encodeDelta, encodeSotw, type Message, sotwFrames } from './response.ts';
 
 /** What a message is built from; order matters. */
 export interface Contents {
@@ -22,7 +22,7 @@ interface Entry {
  */
 export class MessageCache {
   readonly #entries = new Map<string, Entry>();
-  readonly #headers = new ResourceHeaders();
+  readonly #frames = { delta: deltaFrames(), sotw: sotwFrames() };
   readonly #maxBytes: number;
   readonly #epoch: string;
   #bytes = 0;
@@ -54,7 +54,7 @@ export class MessageCache {
     this.counts.built++;
     const nonce = `${this.#epoch}${(++this.#serial).toString(36)}`;
     const parts = { typeUrl, resources, removed, nonce, ...(controlPlane === undefined ? {} : { controlPlane }) };
-    return variant === 'delta' ? encodeDelta(parts, this.#headers) : encodeSotw(parts, this.#headers);
+    return variant === 'delta' ? encodeDelta(parts, this.#frames.delta) : encodeSotw(parts, this.#frames.sotw);
   }
 
   get size(): number {
@@ -64,11 +64,13 @@ export class MessageCache {
   /** Forgets everything, when nobody is waiting for the same bytes any more. */
   clear(): void {
     this.#entries.clear();
+    this.#frames.delta.clear();
+    this.#frames.sotw.clear();
     this.#bytes = 0;
   }
 
   #remember(key: string, entry: Entry): void {
-    const size = entry.message.bytes.length;
+    const size = entry.message.size;
     this.#forget(key);
     if (size > this.#maxBytes) return;
     this.#entries.set(key, entry);
@@ -83,7 +85,7 @@ export class MessageCache {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    this.#bytes -= entry.message.bytes.length;
+    this.#bytes -= entry.message.size;
   }
 }
 

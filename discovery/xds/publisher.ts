@@ -291,6 +291,7 @@ export class Publisher {
     this.#later(2000, () => {
       this.#forgetting = false;
       this.#messages.clear();
+      this.views.forgetShared();
     });
   }
 

@@ -1,14 +1,15 @@
 // Builds responses by joining resource frames that were serialised once: one header, the shared bytes, one nonce.
 import { createHash } from 'node:crypto';
 import type { EncodedResource } from '../resource.ts';
+import { Frames } from './frames.ts';
 
 /** A response ready for the wire. Shared by all streams that are owed the same. */
 export interface Message {
   readonly typeUrl: string;
-  /** The message itself. */
-  readonly bytes: Buffer;
-  /** The message behind its gRPC header, in the same memory: what goes onto the stream without another copy. */
-  readonly framed: Buffer;
+  /** The message behind its gRPC header, in pieces: most of them stand in other messages too, and are never copied. */
+  readonly pieces: readonly Uint8Array[];
+  /** Bytes of the message itself. */
+  readonly size: number;
   readonly nonce: string;
   /** Hash of what it carries (`version_info`, `system_version_info`). */
   readonly version: string;
@@ -27,50 +28,35 @@ export interface ResponseParts {
   readonly controlPlane?: string;
 }
 
-/** What stands before a resource's Any in a response: made once for each resource, as it is the same in each response. */
-export class ResourceHeaders {
-  readonly #delta = new WeakMap<EncodedResource, Uint8Array>();
-  readonly #sotw = new WeakMap<EncodedResource, Uint8Array>();
+/** Frames for `encodeDelta`: field `resources` holding a Resource: name, version, and last the field of the Any. */
+export function deltaFrames(): Frames {
+  return new Frames(({ name, version, any }) => {
+    const inner = Buffer.concat([textField(3, name), textField(1, version), fieldHeader(2, any.length)]);
+    return Buffer.concat([fieldHeader(2, inner.length + any.length), inner]);
+  });
+}
 
-  /** Field `resources` holding a Resource: name, version, and last the field of the Any. */
-  readonly delta = (resource: EncodedResource): Uint8Array => {
-    let header = this.#delta.get(resource);
-    if (header === undefined) {
-      const { name, version, any } = resource;
-      const inner = Buffer.concat([textField(3, name), textField(1, version), fieldHeader(2, any.length)]);
-      header = Buffer.concat([fieldHeader(2, inner.length + any.length), inner]);
-      this.#delta.set(resource, header);
-    }
-    return header;
-  };
-
-  /** Field `resources` holding the Any. */
-  readonly sotw = (resource: EncodedResource): Uint8Array => {
-    let header = this.#sotw.get(resource);
-    if (header === undefined) {
-      header = fieldHeader(2, resource.any.length);
-      this.#sotw.set(resource, header);
-    }
-    return header;
-  };
+/** Frames for `encodeSotw`: field `resources` holding the Any. */
+export function sotwFrames(): Frames {
+  return new Frames(({ any }) => fieldHeader(2, any.length));
 }
 
 /** envoy.service.discovery.v3.DeltaDiscoveryResponse. */
-export function encodeDelta(parts: ResponseParts, headers: ResourceHeaders): Message {
+export function encodeDelta(parts: ResponseParts, frames: Frames): Message {
   const version = contentVersion(parts);
   const head = Buffer.concat([textField(1, version), textField(4, parts.typeUrl)]);
   const tail = [...parts.removed.map((name) => textField(6, name)), textField(5, parts.nonce)];
   if (parts.controlPlane !== undefined) tail.push(bytesField(7, textField(1, parts.controlPlane)));
-  return messageOf(parts, version, head, headers.delta, Buffer.concat(tail));
+  return messageOf(parts, version, frames.join(framed(head), parts.resources, Buffer.concat(tail)));
 }
 
 /** envoy.service.discovery.v3.DiscoveryResponse. */
-export function encodeSotw(parts: ResponseParts, headers: ResourceHeaders): Message {
+export function encodeSotw(parts: ResponseParts, frames: Frames): Message {
   const version = contentVersion(parts);
   const head = Buffer.concat([textField(1, version), textField(4, parts.typeUrl)]);
   const tail = [textField(5, parts.nonce)];
   if (parts.controlPlane !== undefined) tail.push(bytesField(6, textField(1, parts.controlPlane)));
-  return messageOf({ ...parts, removed: [] }, version, head, headers.sotw, Buffer.concat(tail));
+  return messageOf({ ...parts, removed: [] }, version, frames.join(framed(head), parts.resources, Buffer.concat(tail)));
 }
 
 function contentVersion({ resources, removed }: ResponseParts): string {
@@ -80,31 +66,24 @@ function contentVersion({ resources, removed }: ResponseParts): string {
   return createHash('sha1').update(text).digest('base64url').slice(0, 22);
 }
 
+/** The message without its gRPC header, in one piece. */
+export function bytesOf({ pieces }: Pick<Message, 'pieces'>): Buffer {
+  return Buffer.concat(pieces).subarray(frameHeaderSize);
+}
+
 const frameHeaderSize = 5;
 
-function messageOf(
-  { typeUrl, nonce, resources, removed }: ResponseParts,
-  version: string,
-  head: Buffer,
-  headerOf: (resource: EncodedResource) => Uint8Array,
-  tail: Buffer,
-): Message {
-  let size = head.length + tail.length;
-  for (const resource of resources) size += headerOf(resource).length + resource.any.length;
-  const framed = Buffer.allocUnsafeSlow(size + frameHeaderSize);
-  // Not compressed; length (gRPC over HTTP/2, "Length-Prefixed-Message").
-  framed[0] = 0;
-  framed.writeUInt32BE(size, 1);
-  framed.set(head, frameHeaderSize);
-  let at = frameHeaderSize + head.length;
-  for (const resource of resources) {
-    const header = headerOf(resource);
-    framed.set(header, at);
-    framed.set(resource.any, at + header.length);
-    at += header.length + resource.any.length;
-  }
-  framed.set(tail, at);
-  return { typeUrl, bytes: framed.subarray(frameHeaderSize), framed, nonce, version, resources, removed };
+function framed(head: Buffer): Buffer {
+  return Buffer.concat([Buffer.alloc(frameHeaderSize), head]);
+}
+
+function messageOf(parts: ResponseParts, version: string, pieces: readonly Uint8Array[]): Message {
+  const { typeUrl, nonce, resources, removed } = parts;
+  const size = pieces.reduce((total, piece) => total + piece.length, -frameHeaderSize);
+  // Not compressed (0); length (gRPC over HTTP/2, "Length-Prefixed-Message"). The first piece is this message's own.
+  const [first] = pieces;
+  if (first !== undefined) new DataView(first.buffer, first.byteOffset).setUint32(1, size);
+  return { typeUrl, pieces, size, nonce, version, resources, removed };
 }
 
 function textField(number: number, text: string): Buffer {

@@ -69,7 +69,7 @@ export class Sender {
     const began = this.#host.now();
     this.#writing = true;
     this.#writeBegan = began;
-    this.#host.metrics.sent(message.typeUrl, message.bytes.length, message.resources.length);
+    this.#host.metrics.sent(message.typeUrl, message.size, message.resources.length);
     this.#transport.send(message, () => {
       this.#writing = false;
       this.#host.metrics.sendTime(this.#host.now() - began);

@@ -1,9 +1,8 @@
-// The gRPC front of discovery: the only file that knows grpc-js. Bytes in, bytes out; everything else is elsewhere.
+// The gRPC front of discovery, where grpc-js is known. Bytes in, bytes out; everything else is elsewhere.
 import { randomBytes } from 'node:crypto';
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
-import type { SecureContextOptions } from 'node:tls';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { Admission, type AdmissionOptions } from './admission.ts';
@@ -14,6 +13,8 @@ import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher-options.ts';
 import { reflect, reflectionServices } from './reflection.ts';
 import type { Variant } from './request.ts';
+import { bytesOf } from './response.ts';
+import { ReloadingCredentials, type TlsSource } from './server-credentials.ts';
 import { defaultLimits, type ServerLimits } from './server-limits.ts';
 import type { XdsStream } from './stream.ts';
 import type { StreamStatus, Transport } from './transport.ts';
@@ -34,14 +35,6 @@ export interface GrpcService {
   readonly implementation: grpc.UntypedServiceImplementation;
 }
 
-/** TLS of a port: what to present now, and to be told when that becomes another. */
-export interface TlsSource {
-  /** `cert` and `key` in PEM; `ca` holds the roots for client certificates. */
-  readonly current: () => SecureContextOptions;
-  /** Calls back after each change; returns how to stop that. */
-  readonly onChange: (listener: () => void) => () => void;
-}
-
 /** A port to listen on. */
 export interface ListenOptions {
   /** `host:port`; port 0 takes any. */
@@ -58,11 +51,20 @@ export interface Listening {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
+/** Connections of another port. */
+export interface Adopting {
+  readonly accept: (connection: Duplex) => void;
+  /** As that of `Listening`. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
 /** The xDS server. */
 export interface XdsServer {
   readonly publisher: Publisher;
   /** Opens a port. Rejects where it cannot be opened (in use, not allowed). */
   readonly listen: (options: ListenOptions) => Promise<Listening>;
+  /** Serves plaintext connections that somebody else accepts. */
+  readonly adopt: () => Adopting;
   /** Ends streams, ports and timers. */
   readonly close: (graceMs?: number) => Promise<void>;
 }
@@ -85,13 +87,27 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
   const metrics = options.metrics ?? noMetrics;
   const front: Front = { publisher, gate, limits, refused: (status) => metrics.streamRefused(status) };
   const stopWatching = watchLoad(publisher, admission, limits);
-  const open = new Set<Listening>();
+  const open = new Set<Pick<Listening, 'close'>>();
   return {
     publisher,
     listen: async (listenOptions) => {
       const listening = await listen(front, listenOptions);
       open.add(listening);
       return listening;
+    },
+    adopt: () => {
+      const server = serverFor(front);
+      const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
+      const adopting = {
+        accept: (connection: Duplex) => injector.injectConnection(connection),
+        close: (graceMs: number) => {
+          // The server knows only connections of ports of its own.
+          injector.drain(graceMs);
+          return closeServer(server, graceMs);
+        },
+      };
+      open.add(adopting);
+      return adopting;
     },
     close: async (graceMs = 0) => {
       stopWatching();
@@ -129,6 +145,23 @@ function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLim
 }
 
 async function listen(front: Front, { address, tls, services = [] }: ListenOptions): Promise<Listening> {
+  const server = serverFor(front, services, tls !== undefined);
+  const secured = tls === undefined ? undefined : new ReloadingCredentials(tls);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(address, secured ?? grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    );
+  });
+  return {
+    port,
+    close: (graceMs) => {
+      secured?.[Symbol.dispose]();
+      return closeServer(server, graceMs);
+    },
+  };
+}
+
+function serverFor(front: Front, services: readonly GrpcService[] = [], tls = false): grpc.Server {
   const { limits } = front;
   const server = new grpc.Server({
     'grpc.max_receive_message_length': limits.maxRequestBytes,
@@ -140,16 +173,12 @@ async function listen(front: Front, { address, tls, services = [] }: ListenOptio
     'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
   });
   server.addService(discoveryService, {
-    StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls !== undefined),
-    DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls !== undefined),
+    StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls),
+    DeltaAggregatedResources: (call: Call) => void serve(front, call, 'delta', tls),
   });
   for (const { definition, implementation } of services) server.addService(definition, implementation);
   addReflection(server, [discoveryService, ...services.map(({ definition }) => definition)]);
-  const credentials = tls === undefined ? grpc.ServerCredentials.createInsecure() : new ReloadingCredentials(tls);
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
-  });
-  return { port, close: (graceMs) => closeServer(server, graceMs) };
+  return server;
 }
 
 function closeServer(server: grpc.Server, graceMs: number): Promise<void> {
@@ -260,18 +289,26 @@ function transportOf(call: Call): Transport {
   let begun = false;
   return {
     peer: call.getPeer(),
-    send: ({ bytes, framed }, done) => {
+    send: (message, done) => {
       if (http2 === undefined) {
-        call.write(bytes, () => done());
+        call.write(bytesOf(message), () => done());
         return;
       }
-      // grpc-js would copy each message for each stream; the frame is the same for all that share it.
+      // grpc-js would copy each message for each stream; the pieces are the same for all that share them.
       if (!begun) call.sendMetadata(new grpc.Metadata());
       begun = true;
-      if (!http2.destroyed && http2.writable) http2.write(framed, () => done());
+      if (!http2.destroyed && http2.writable) writeAll(http2, message.pieces, done);
     },
     end: (status, message) => endCall(call, status, message),
   };
+}
+
+/** In one go, so that the socket gets them together. */
+function writeAll(http2: ServerHttp2Stream, pieces: readonly Uint8Array[], done: () => void): void {
+  const last = pieces.length - 1;
+  http2.cork();
+  for (const [i, piece] of pieces.entries()) http2.write(piece, i === last ? () => done() : undefined);
+  http2.uncork();
 }
 
 function endCall(call: Call, status: StreamStatus, message: string): void {
@@ -307,19 +344,4 @@ function factsOf(call: Call, tls: boolean): CallerFacts {
     header: (name) => call.metadata.get(name).map(String),
     ...(certificate === undefined ? {} : { clientCertificate: certificate }),
   };
-}
-
-/** Server credentials that follow a TlsSource, and ask for client certificates without requiring one (contract 1.2). */
-class ReloadingCredentials extends grpc.ServerCredentials {
-  readonly #source: TlsSource;
-
-  constructor(source: TlsSource) {
-    super({ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' }, source.current());
-    this.#source = source;
-    source.onChange(() => this.updateSecureContextOptions(source.current()));
-  }
-
-  override _equals(other: grpc.ServerCredentials): boolean {
-    return other instanceof ReloadingCredentials && other.#source === this.#source;
-  }
 }

@@ -41,6 +41,12 @@ export class Sharing {
     return plan;
   }
 
+  /** Lets go of what only helps streams that begin within moments of each other. */
+  forget(): void {
+    this.#everything = undefined;
+    this.dropPlans();
+  }
+
   /** A resource of the view is another one now. */
   dropPlans(): void {
     if (!this.#hasPlans) return;

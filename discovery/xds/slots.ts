@@ -9,15 +9,19 @@ export interface Slot<W> {
   readonly id: string;
   readonly ref: ResourceRef;
   resource: EncodedResource | undefined;
-  /** Each watcher, with the names under which it knows the resource (nearly always one). */
-  readonly watchers: Map<W, string | readonly string[]>;
+  /** Who watches, and under which name. One after the other in one list, because there are very many of these. */
+  readonly watchers: Watch<W>[];
 }
+
+/** A watcher, then the name under which it knows the resource. */
+type Watch<W> = W | string;
 
 /** All slots, by cell. */
 export class Slots<W> {
   readonly #graph: Graph;
   // By query and then by key: joining the two to one text costs more than all else here.
   readonly #slots = new Map<string, Map<string, Slot<W>>>();
+  readonly #byRef = new WeakMap<ResourceRef, Slot<W>>();
   /** Slots whose query threw: they keep what they had and are tried again with each change. */
   readonly failed = new Set<Slot<W>>();
   readonly #onError: (error: unknown, what: string) => void;
@@ -38,8 +42,42 @@ export class Slots<W> {
     return this.#slots.get(node)?.get(id);
   }
 
-  /** Watches a cell under a name. */
+  /** The slot of a reference that somebody watches. */
+  of(ref: ResourceRef | undefined): Slot<W> | undefined {
+    if (ref === undefined) return undefined;
+    const known = this.#byRef.get(ref);
+    if (known !== undefined && known.watchers.length > 0) return known;
+    const slot = this.byCell(ref.query.name, ref.query.idOf(ref.key));
+    if (slot !== undefined) this.#byRef.set(ref, slot);
+    return slot;
+  }
+
+  /** Watches a cell under a name. Nobody may watch it twice under the same one. */
   acquire(ref: ResourceRef, watcher: W, name: string): Slot<W> {
+    let slot = this.#byRef.get(ref);
+    if (slot === undefined || slot.watchers.length === 0) {
+      slot = this.#slotOf(ref);
+      this.#byRef.set(ref, slot);
+    }
+    slot.watchers.push(watcher, name);
+    return slot;
+  }
+
+  /** Stops watching; a cell that nobody watches is forgotten by the graph too. */
+  release(slot: Slot<W>, watcher: W, name: string): void {
+    const { watchers } = slot;
+    for (let i = 0; i < watchers.length; i += 2) {
+      if (watchers[i] !== watcher || watchers[i + 1] !== name) continue;
+      watchers.splice(i, 2);
+      break;
+    }
+    if (watchers.length > 0) return;
+    this.#slots.get(slot.ref.query.name)?.delete(slot.id);
+    this.failed.delete(slot);
+    this.#graph.drop(slot.ref.query, slot.ref.key);
+  }
+
+  #slotOf(ref: ResourceRef): Slot<W> {
     let slots = this.#slots.get(ref.query.name);
     if (slots === undefined) {
       slots = new Map();
@@ -48,27 +86,11 @@ export class Slots<W> {
     const id = ref.query.idOf(ref.key);
     let slot = slots.get(id);
     if (slot === undefined) {
-      slot = { id, ref, resource: undefined, watchers: new Map() };
+      slot = { id, ref, resource: undefined, watchers: [] };
       slots.set(id, slot);
       this.read(slot);
     }
-    const names = slot.watchers.get(watcher);
-    if (names === undefined) slot.watchers.set(watcher, name);
-    else if (names !== name && !namesOf(slot, watcher).includes(name)) {
-      slot.watchers.set(watcher, [...namesOf(slot, watcher), name]);
-    }
     return slot;
-  }
-
-  /** Stops watching; a cell that nobody watches is forgotten by the graph too. */
-  release(slot: Slot<W>, watcher: W, name: string): void {
-    const rest = namesOf(slot, watcher).filter((other) => other !== name);
-    if (rest.length > 0) slot.watchers.set(watcher, rest);
-    else slot.watchers.delete(watcher);
-    if (slot.watchers.size > 0) return;
-    this.#slots.get(slot.ref.query.name)?.delete(slot.id);
-    this.failed.delete(slot);
-    this.#graph.drop(slot.ref.query, slot.ref.key);
   }
 
   /** Reads a slot anew. Returns whether its bytes changed. A query that throws leaves the last good resource. */
@@ -85,8 +107,7 @@ export class Slots<W> {
   }
 }
 
-/** The names under which a watcher knows a slot. */
-export function namesOf<W>(slot: Slot<W>, watcher: W): readonly string[] {
-  const names = slot.watchers.get(watcher);
-  return names === undefined ? [] : typeof names === 'string' ? [names] : names;
+/** Calls back with each watcher of a slot and the name under which it knows the resource. */
+export function forEachWatcher<W extends object>(slot: Slot<W>, visit: (watcher: W, name: string) => void): void {
+  for (let i = 0; i < slot.watchers.length; i += 2) visit(slot.watchers[i] as W, slot.watchers[i + 1] as string);
 }

@@ -243,6 +243,8 @@ export class XdsStream implements ChannelOwner {
       if (sent !== undefined) sub.acked = { nonce: sent.nonce, version: sent.version, at: this.#host.wallClock() };
       sub.rejection = stillRejected(sub, channel.lookup);
       this.#acknowledge(type, sent?.resources ?? []);
+      // Kept only for the case that they are rejected.
+      if (sent !== undefined) sub.sent = { ...sent, resources: [] };
     } else {
       const message = request.error?.message ?? '';
       const resources = rejectedOf(message, sent?.resources ?? []).map(({ name, version }) => ({

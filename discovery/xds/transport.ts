@@ -17,8 +17,8 @@ export type StreamStatus =
 export interface Transport {
   /** Address of the peer. */
   readonly peer: string;
-  /** Writes one message, which other streams may share; `done` is called when the transport has taken all of it. */
-  readonly send: (message: Pick<Message, 'bytes' | 'framed'>, done: () => void) => void;
+  /** Writes one message, whose pieces other streams may share; `done` is called when the transport has taken all of it. */
+  readonly send: (message: Pick<Message, 'pieces'>, done: () => void) => void;
   /** Ends the stream. */
   readonly end: (status: StreamStatus, message: string) => void;
 }

@@ -12,7 +12,7 @@ export class Slicer {
   #until: number;
 
   /** `now` is a monotonic clock in milliseconds. */
-  constructor(now: () => number, sliceMs = 10) {
+  constructor(now: () => number, sliceMs = 5) {
     this.#now = now;
     this.#sliceMs = sliceMs;
     this.#until = now() + sliceMs;

@@ -3,6 +3,7 @@ import { compareText } from '../../config/object.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { EncodedResource } from '../resource.ts';
+import { changedNames } from '../translate/layered-directory.ts';
 import type { Directory, ErasedTranslator, ResourceRef } from '../translate/translator.ts';
 import type { ResourceType } from '../xds-types.ts';
 import { Sharing } from './sharing.ts';
@@ -52,11 +53,14 @@ export class View {
   readonly failedNames = new Set<string>();
   readonly #translator: ErasedTranslator;
   readonly #deps: ViewDeps;
+  /** Wanted names with their slots, but for those that `#covers` takes in. */
   readonly #entries = new Map<string, Slot<View> | undefined>();
   readonly #counts = new Map<string, number>();
   readonly #found = new Set<string>();
   #directoryReads = 0;
   #complete = 0;
+  /** Every name of the directory is watched: which slots these are, the directory tells. */
+  #covers = false;
   #overfull = false;
   #changes: Changes | undefined = undefined;
 
@@ -71,13 +75,13 @@ export class View {
 
   /** The resource under a wanted name. */
   get(name: string): EncodedResource | undefined {
-    return this.#entries.get(name)?.resource;
+    return this.#slotOf(name)?.resource;
   }
 
   /** Whether a wanted name's resource could not be computed even once, so that nobody knows whether it exists. */
   isUnknown(name: string): boolean {
     if (this.failed && this.#directoryReads === 0) return true;
-    const slot = this.#entries.get(name);
+    const slot = this.#slotOf(name);
     if (slot === undefined) return this.failedNames.has(name);
     return slot.resource === undefined && this.#deps.slots.failed.has(slot);
   }
@@ -89,12 +93,12 @@ export class View {
 
   /** The cell of a wanted name, to ask the graph why it is so. */
   refOf(name: string): ResourceRef | undefined {
-    return this.#entries.get(name)?.ref;
+    return this.#slotOf(name)?.ref;
   }
 
   /** Wanted names. */
   get size(): number {
-    return this.#entries.size;
+    return this.#entries.size + (this.#covers ? this.directory.size : 0);
   }
 
   /** Starts looking. */
@@ -124,29 +128,32 @@ export class View {
   prune(): void {
     if (!this.#overfull) return;
     this.#overfull = false;
+    if (this.#complete === 0) this.#uncover();
     for (const name of [...this.#entries.keys()]) this.#forgetUnwanted(name);
   }
 
   /** Wants every listed resource, once for each call. */
   async wantAll(slicer: Slicer): Promise<void> {
-    if (this.#complete++ > 0) return;
-    for (const name of this.directory.keys()) {
-      if (!this.#entries.has(name)) this.#resolve(name);
+    if (this.#complete++ > 0 || this.#covers) return;
+    this.#covers = true;
+    // While nobody wanted them, they may have changed unnoticed.
+    this.sharing.dropPlans();
+    for (const [name, ref] of this.directory) {
+      if (!this.#entries.delete(name)) this.#deps.slots.acquire(ref, this, name);
       if (slicer.due()) await slicer.rest();
     }
   }
 
   /** Takes one `wantAll` back. */
   unwantAll(): void {
-    if (--this.#complete > 0) return;
-    for (const name of [...this.#entries.keys()]) this.#forgetUnwanted(name);
+    if (--this.#complete === 0) this.#uncover();
   }
 
   /** Wants resources by name, once for each call and name. */
   async want(names: Iterable<string>, slicer: Slicer): Promise<void> {
     for (const name of names) {
       this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
-      if (!this.#entries.has(name)) this.#resolve(name);
+      if (!this.#holds(name)) this.#resolve(name);
       if (slicer.due()) await slicer.rest();
     }
   }
@@ -167,20 +174,16 @@ export class View {
   async refreshDirectory(slicer: Slicer): Promise<void> {
     const before = this.directory;
     if (!this.#readDirectory() || before === this.directory) return;
-    for (const name of before.keys()) {
-      if (!this.directory.has(name)) this.#replace(name, true);
-      if (slicer.due()) await slicer.rest();
-    }
-    for (const [name, ref] of this.directory) {
-      const old = before.get(name);
-      if (old?.query !== ref.query || old.key !== ref.key) this.#replace(name, true);
+    for (const name of changedNames(before, this.directory)) {
+      const covered = this.#covers ? before.get(name) : undefined;
+      this.#replace(name, true, covered === undefined ? this.#held(name) : { slot: this.#deps.slots.of(covered) });
       if (slicer.due()) await slicer.rest();
     }
   }
 
   /** Looks a name up again whose `found` cell was marked. */
   refreshFound(name: string): void {
-    if (!this.directory.has(name)) this.#replace(name, false);
+    if (!this.directory.has(name)) this.#replace(name, false, this.#held(name));
   }
 
   /** Notes that the slot of a name has other bytes than `before`. */
@@ -199,8 +202,10 @@ export class View {
 
   /** Lets go of every cell. */
   close(): void {
-    for (const [name, slot] of this.#entries) if (slot !== undefined) this.#deps.slots.release(slot, this, name);
-    this.#entries.clear();
+    this.#counts.clear();
+    this.#complete = 0;
+    this.#uncover();
+    for (const name of [...this.#entries.keys()]) this.#forget(name, this.#entries.get(name));
     const { graph } = this.#deps;
     for (const name of this.#found) graph.drop(this.#translator.found, { client: this.client, name });
     this.#found.clear();
@@ -222,13 +227,38 @@ export class View {
   }
 
   #wanted(name: string): boolean {
-    return this.#counts.has(name) || (this.#complete > 0 && this.directory.has(name));
+    return this.#counts.has(name) || ((this.#covers || this.#complete > 0) && this.directory.has(name));
+  }
+
+  #slotOf(name: string): Slot<View> | undefined {
+    return (this.#covers ? this.#deps.slots.of(this.directory.get(name)) : undefined) ?? this.#entries.get(name);
+  }
+
+  #holds(name: string): boolean {
+    return (this.#covers && this.directory.has(name)) || this.#entries.has(name);
+  }
+
+  #held(name: string): Held | undefined {
+    return this.#entries.has(name) ? { slot: this.#entries.get(name) } : undefined;
+  }
+
+  /** Holds by name again what is still wanted, and lets go of the rest. */
+  #uncover(): void {
+    if (!this.#covers) return;
+    this.#covers = false;
+    for (const [name, ref] of this.directory) {
+      const slot = this.#deps.slots.of(ref);
+      if (this.#counts.has(name)) this.#entries.set(name, slot);
+      else if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+    }
   }
 
   #resolve(name: string): Slot<View> | undefined {
-    const ref = this.directory.get(name) ?? this.#find(name);
+    const listed = this.directory.get(name);
+    const ref = listed ?? this.#find(name);
     const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
-    this.#entries.set(name, slot);
+    if (this.#covers && listed !== undefined) this.#entries.delete(name);
+    else this.#entries.set(name, slot);
     // While nobody wanted the name, it may have changed unnoticed.
     this.sharing.dropPlans();
     return slot;
@@ -251,17 +281,17 @@ export class View {
   }
 
   // Resolves a name anew: its cell may be another one now, or none.
-  #replace(name: string, listed: boolean): void {
-    const before = this.#entries.get(name);
-    const known = this.#entries.has(name);
+  #replace(name: string, listed: boolean, before: Held | undefined): void {
+    const old = before?.slot?.resource;
     if (!this.#wanted(name)) {
-      if (known) this.#forget(name, before);
-      if (known && before?.resource !== undefined) this.#note(name, before.resource, listed);
+      if (before === undefined) return;
+      this.#forget(name, before.slot);
+      if (old !== undefined) this.#note(name, old, listed);
       return;
     }
-    const old = before?.resource;
     const slot = this.#resolve(name);
-    if (before !== undefined && before !== slot) this.#deps.slots.release(before, this, name);
+    // After the new one is held, so that a cell which is both is not forgotten in between.
+    if (before?.slot !== undefined) this.#deps.slots.release(before.slot, this, name);
     if (old?.version !== slot?.resource?.version) this.#note(name, old, listed);
   }
 
@@ -284,6 +314,11 @@ export class View {
     const map = listed ? this.#changes.listed : this.#changes.asked;
     if (!map.has(name)) map.set(name, before ?? nothing);
   }
+}
+
+/** A name that is watched, with its slot where the resource exists. */
+interface Held {
+  readonly slot: Slot<View> | undefined;
 }
 
 // The order in which changes happened must not show in the bytes.

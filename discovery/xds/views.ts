@@ -3,7 +3,7 @@ import type { CellRef, Graph } from '../graph/graph.ts';
 import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { ErasedTranslator, NamedRequest, TranslatorTable } from '../translate/translator.ts';
 import { pushOrder, type ResourceType } from '../xds-types.ts';
-import { namesOf, type Slot, Slots } from './slots.ts';
+import { forEachWatcher, type Slot, Slots } from './slots.ts';
 import type { Slicer } from './turns.ts';
 import { rankOf } from './type-rules.ts';
 import { View, type ViewDeps } from './view.ts';
@@ -81,6 +81,11 @@ export class Views {
     }
   }
 
+  /** Lets go of what streams that began a moment ago had in common. */
+  forgetShared(): void {
+    for (const view of this.#views.values()) view.sharing.forget();
+  }
+
   /** Every view, types in push order. */
   all(): readonly View[] {
     return inOrder(this.#views.values());
@@ -94,7 +99,7 @@ export class Views {
   #refreshSlot(slot: Slot<View>): void {
     const before = slot.resource;
     if (!this.#slots.read(slot)) return;
-    for (const view of slot.watchers.keys()) for (const name of namesOf(slot, view)) view.noteChange(name, before);
+    forEachWatcher(slot, (view, name) => view.noteChange(name, before));
   }
 
   #sort(marked: readonly CellRef[]): Sorted {
@@ -140,8 +145,8 @@ function inOrder(views: Iterable<View>): readonly View[] {
 }
 
 function typeOfSlot(slot: Slot<View>): ResourceType {
-  for (const view of slot.watchers.keys()) return view.type;
-  return 'cluster';
+  const [view] = slot.watchers;
+  return view instanceof View ? view.type : 'cluster';
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -47,7 +47,7 @@ function settingsOf(testCase: Case, defaultMesh: JsonObject, revision: string): 
   const given = testCase.settings;
   const values = valuesOf(given['values']);
   const mesh = mergeMesh(defaultMesh, objectOf(given['meshConfig']), proxyDefaultsOf(values));
-  const read = meshSettingsOf(mesh);
+  const read = meshSettingsOf([mesh]);
   if ('problem' in read) throw new Error(read.problem);
   const mode = given['nativeSidecarMode'];
   const { defaultTemplates, templateAliases, injectedAnnotations, ...policy } = policyOf({}, given['values']);

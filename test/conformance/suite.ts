@@ -59,7 +59,7 @@ const handledIstioKinds: ReadonlySet<string> = new Set([
   'PeerAuthentication',
 ]);
 
-const handledGroups: ReadonlySet<string> = new Set(['', 'discovery.k8s.io', 'apps', 'batch']);
+const handledGroups: ReadonlySet<string> = new Set(['', 'discovery.k8s.io', 'networking.k8s.io', 'apps', 'batch']);
 
 /** Why a case lies outside what is built so far, by what its input holds; undefined where it is to be judged. */
 export function skipReason(c: Case): string | undefined {

@@ -2,8 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatDiagnostic, hasErrors } from '../../config/diagnostic.ts';
-import { validateObject } from '../../config/validate.ts';
-import { registry } from '../../protos/registry.ts';
+import { validateAdmitted } from '../../config/validate.ts';
 import { crdVerdictsOf } from './crd-verdicts.ts';
 import type { Outcome } from './runner.ts';
 
@@ -46,7 +45,7 @@ export async function run(folder: string, out: (line: string) => void): Promise<
     if (only !== undefined && only !== kind) continue;
     const text = await readFile(join(folder, file), 'utf8');
     for (const line of text.split('\n')) {
-      if (line !== '') verdicts.push(judge(kind, JSON.parse(line) as Case));
+      if (line !== '') verdicts.push(await judge(kind, JSON.parse(line) as Case));
     }
   }
   const failures = verdicts.filter((verdict) => !verdict.agrees);
@@ -104,9 +103,8 @@ function balancedAccuracy(group: readonly { readonly valid: boolean; readonly ex
   return (100 * shares.reduce((sum, share) => sum + share, 0)) / Math.max(1, shares.length);
 }
 
-function judge(kind: string, entry: Case): Verdict {
-  // As in the webhook: the API server has pruned what the schema lacks.
-  const diagnostics = validateObject(entry.resource, { unknown: 'ignore', envoyTypes: registry });
+async function judge(kind: string, entry: Case): Promise<Verdict> {
+  const { diagnostics } = await validateAdmitted(entry.resource);
   const valid = !hasErrors(diagnostics);
   const warnings = diagnostics.filter((diagnostic) => diagnostic.severity === 'warning');
   const warned = warnings.length > 0;

@@ -233,7 +233,7 @@ async function withCertificate(
   const lifetimeSeconds = () => Math.max(1, endsInSeconds);
   using certificate = new RenewingCertificate(
     issuer.authority,
-    { uris, dnsNames: [], lifetimeSeconds },
+    { uris, dnsNames: () => [], lifetimeSeconds },
     { ...systemEnvironment, now },
   );
   const { privateKey, certificateChain } = await certificate.ready();

@@ -73,7 +73,7 @@ test('certificates of six seconds are renewed under load without a failed reques
 test('the root is rotated under load, not before the last proxy is ready, without a failed request', async () => {
   const lagging = await mesh.startEnvoy('lagging', { listeners: [(await mtlsListener(webId)).listener], clusters: [] });
   await lagging.ready();
-  const { authority } = mesh.identity;
+  const { authority } = mesh.signing;
   const old = authority.state.signer.id;
   const load = startLoad(clientPort);
   await sleep(300);

@@ -17,7 +17,12 @@ import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts
 import type { KubeObject } from '../support/kube-client.ts';
 import { sleep, waitFor } from '../support/wait.ts';
 
-const settings = { clusterId: 'Kubernetes', systemNamespace: 'default', tokenAudiences: ['istio-ca'] };
+const settings = {
+  clusterId: 'Kubernetes',
+  systemNamespace: 'default',
+  tokenAudiences: ['istio-ca'],
+  cacertsSecret: false,
+};
 let server: TestApiServer;
 let api: KubeApi;
 let source: Source;

@@ -176,7 +176,7 @@ test('a rotation passes its steps over lagging proxies, a hold, and kill -9 of t
     const [laggard] = proxies.filter(({ stuckAt }) => stuckAt !== undefined);
     expect(laggard?.connectedTo).toBe(address(other));
     // Nobody else lags: the agent has its certificate of this step, by the other replica or its own.
-    const lagsAlone = new RegExp(`replica ${other}: waits for 1 prox.* ${laggard?.name}\\.`);
+    const lagsAlone = new RegExp(`replica ${other}: waits for 1 of its proxies: .*~${laggard?.name}\\.`);
     const isNamed = async (): Promise<boolean> => {
       await proxy('agent').renew(address(other));
       const shown = await root();

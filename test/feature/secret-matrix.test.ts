@@ -30,7 +30,7 @@ beforeAll(async () => {
   mesh = await startIdentityMesh('1h');
   const bodies = Object.fromEntries(secrets.map((name) => [name, `content of ${name}`]));
   await mesh.publish('default', { secret: bodies });
-  secure = connect(mesh.secureAddress, credentials.createSsl(Buffer.from(mesh.identity.authority.state.bundle.pem)));
+  secure = connect(mesh.secureAddress, credentials.createSsl(Buffer.from(mesh.signing.authority.state.bundle.pem)));
   plain = connect(mesh.plainAddress);
 });
 afterAll(async () => {

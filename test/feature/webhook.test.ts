@@ -80,6 +80,7 @@ beforeAll(async () => {
         return () => undefined;
       },
     },
+    kinds: { MutatingWebhookConfiguration: true, ValidatingWebhookConfiguration: true },
     registry,
     log: createLogger('silent'),
   });

@@ -21,8 +21,7 @@ import { isRefused, type Refusal } from '../../certs/refusal.ts';
 import type { RenewingCertificate } from '../../certs/renewing-certificate.ts';
 import { defaultRootLifetime } from '../../certs/root.ts';
 import { selfSignedSource } from '../../certs/self-signed.ts';
-import { serverCertificate } from '../../certs/server-certificate.ts';
-import { RotatingServerCredentials } from '../../certs/server-credentials.ts';
+import { serverCertificate, tlsSourceOf } from '../../certs/server-certificate.ts';
 import {
   addCertificateService,
   type CertificateServiceOptions,
@@ -30,6 +29,7 @@ import {
 } from '../../certs/service.ts';
 import type { KeyAlgorithm } from '../../certs/signer.ts';
 import { issueToken, openTokenKey, ownJwtIssuer, type TokenKey } from '../../certs/token-issuer.ts';
+import { ReloadingCredentials } from '../../discovery/xds/server-credentials.ts';
 
 export const rootOptions = {
   organisation: 'cluster.local',
@@ -113,8 +113,9 @@ export async function startCertificateServer(options: CertificateServerOptions =
     onFailure: ({ reason }) => failures.push(reason),
     ...options.service,
   };
-  const certificate = serverCertificate(authority, ['localhost', 'istiod.istio-system.svc'], env);
-  const tls = await RotatingServerCredentials.open(certificate);
+  const certificate = serverCertificate(authority, () => ['localhost', 'istiod.istio-system.svc'], env);
+  await certificate.ready();
+  const tls = new ReloadingCredentials(tlsSourceOf(certificate));
   const [server, plaintext] = [new Server(), new Server()];
   addCertificateService(server, service);
   addCertificateService(plaintext, { ...service, secure: false });

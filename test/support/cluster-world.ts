@@ -87,9 +87,14 @@ export interface View {
   readonly clusters: ReadonlyMap<string, ResourceJson>;
 }
 
-/** Connects a client like `base` to a world of these objects. */
-export function view(objects: readonly Raw[], proxy: Partial<Proxy> = {}, mesh: object = {}): View {
-  const graph = graphOf(objects, { ...defaultMeshConfig, ...mesh }, testFacts);
+/** Connects a client like `base` to a world of these objects; `features` are istiod's switches. */
+export function view(
+  objects: readonly Raw[],
+  proxy: Partial<Proxy> = {},
+  mesh: object = {},
+  features: Readonly<Record<string, string>> = {},
+): View {
+  const graph = graphOf(objects, { ...defaultMeshConfig, ...mesh }, { ...testFacts, features });
   const client = connect(graph, { ...base, ...proxy });
   const clusters = listResources(graph, client, 'cluster').map(jsonOf);
   return { graph, client, clusters: new Map(clusters.map((cluster) => [String(cluster['name']), cluster])) };

@@ -28,7 +28,7 @@ export interface DiscoveryOptions {
   readonly ports?: DiscoveryPorts;
   readonly flags?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
-  /** Arguments of Node itself, such as `--cpu-prof`. */
+  /** Options of Node itself, such as `--cpu-prof`; those that NODE_OPTIONS may hold. */
   readonly nodeArgs?: readonly string[];
   /** Milliseconds until /ready must say 200; 60 s by default. */
   readonly timeoutMs?: number;
@@ -45,7 +45,7 @@ export interface TestDiscovery extends AsyncDisposable {
   get(path: string): Promise<string>;
 }
 
-const program = join(import.meta.dirname, '..', '..', 'cmd', 'main.ts');
+const launcher = join(import.meta.dirname, '..', '..', 'cmd', 'meltemi');
 
 /** Starts `meltemi discovery` and waits until it is ready. */
 export async function startDiscovery(options: DiscoveryOptions): Promise<TestDiscovery> {
@@ -54,9 +54,13 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   const started = performance.now();
   const child = new Child({
     name: 'meltemi discovery',
-    command: process.execPath,
-    args: [...(options.nodeArgs ?? []), program, 'discovery', ...flagsOf(options, address, ports)],
-    environment: { ...process.env, ...options.environment },
+    command: launcher,
+    args: ['discovery', ...flagsOf(options, address, ports)],
+    environment: {
+      ...process.env,
+      ...(options.nodeArgs === undefined ? {} : { NODE_OPTIONS: options.nodeArgs.join(' ') }),
+      ...options.environment,
+    },
   });
   try {
     const isReady = async () => {

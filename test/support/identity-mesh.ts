@@ -6,7 +6,7 @@ import type { CaStore } from '../../certs/ca-record.ts';
 import { systemEnvironment } from '../../certs/environment.ts';
 import { issueToken } from '../../certs/token-issuer.ts';
 import { authenticateStreams } from '../../cmd/caller.ts';
-import { openIdentity, type WorkloadIdentity } from '../../cmd/identity.ts';
+import { openIdentity, type Signing, type WorkloadIdentity } from '../../cmd/identity.ts';
 import { ownSecrets } from '../../cmd/own-secrets.ts';
 import { driveRotation } from '../../cmd/rotation.ts';
 import { readSettings } from '../../cmd/settings.ts';
@@ -20,6 +20,7 @@ import { type FakeResources, fakeClassOf, fakeGraph, fakeTranslators, writeFake 
 
 export interface IdentityMesh extends AsyncDisposable {
   readonly identity: WorkloadIdentity;
+  readonly signing: Signing;
   readonly store: CaStore;
   readonly xds: XdsServer;
   readonly log: string[];
@@ -56,19 +57,22 @@ export async function startIdentityMesh(certificateLife: string): Promise<Identi
   const identity = await openIdentity({
     settings: { ...settings, stateDir: folder },
     trustDomains: () => ['cluster.local'],
+    discoveryAddress: () => 'istiod.istio-system.svc:15012',
     count: () => undefined,
     log: (level, message, fields) => log.push(`${level} ${message} ${JSON.stringify(fields)}`),
     env: systemEnvironment,
   });
+  const { store, ledger, tls, signing } = identity;
+  if (tls === undefined || signing === undefined) throw new Error('identity signs nothing');
+  const { authority, secrets, certificateService } = signing;
   const xds = createXdsServer({
     graph: fakeGraph(),
     translators: fakeTranslators(),
     proxies,
     classOf: fakeClassOf,
     authenticate: authenticateStreams(settings, identity.authenticate),
-    openOwnResources: ownSecrets(identity.secrets, (proxy, reason) => log.push(`${proxy} ${reason}`)),
+    openOwnResources: ownSecrets(secrets, (proxy, reason) => log.push(`${proxy} ${reason}`)),
   });
-  const { store, authority, secrets, ledger, certificateService, tls } = identity;
   const secure = await xds.listen({ address: 'localhost:0', tls, services: [certificateService] });
   const plain = await xds.listen({ address: '127.0.0.1:0' });
   const rotation = driveRotation({
@@ -87,7 +91,7 @@ export async function startIdentityMesh(certificateLife: string): Promise<Identi
   };
   let serial = 0;
   return {
-    ...{ identity, store, xds, log, caDir, token },
+    ...{ identity, signing, store, xds, log, caDir, token },
     secureAddress: `localhost:${secure.port}`,
     plainAddress: `127.0.0.1:${plain.port}`,
     publish: (namespace, resources) => xds.publisher.apply((graph) => writeFake(graph, namespace, {}, resources)),

@@ -342,9 +342,44 @@ const gateway = (namespace: string, name: string): Slot =>
     ],
   }));
 
+const ingressClass: Slot = {
+  ...{ kind: 'IngressClass', apiVersion: 'networking.k8s.io/v1', namespace: '', name: 'mesh' },
+  make: (dice) => ({ spec: { controller: dice.pick(['istio.io/ingress-controller', 'k8s.io/ingress-nginx']) } }),
+};
+
+const ingressPath = (dice: Dice): Readonly<Record<string, unknown>> => ({
+  path: dice.pick(['/', '/x', '/x/y', '/x.*']),
+  pathType: dice.pick(['Exact', 'Prefix', 'ImplementationSpecific']),
+  backend: {
+    service: {
+      name: dice.pick(services),
+      port: dice.chance(0.5) ? { number: 80 } : { name: dice.pick(['http', 'tcp']) },
+    },
+  },
+});
+
+const ingress = (namespace: string, name: string): Slot => ({
+  ...{ kind: 'Ingress', apiVersion: 'networking.k8s.io/v1', namespace, name },
+  make: (dice) => ({
+    metadata: dice.chance(0.4)
+      ? { annotations: { 'kubernetes.io/ingress.class': dice.pick(['istio', 'istio', 'nginx']) } }
+      : {},
+    spec: {
+      ...(dice.chance(0.4) ? { ingressClassName: 'mesh' } : {}),
+      ...(dice.chance(0.4)
+        ? { tls: [{ hosts: [dice.pick(['extra.example', 'in.example'])], secretName: 'cert' }] }
+        : {}),
+      rules: Array.from({ length: 1 + dice.below(2) }, () => ({
+        ...(dice.chance(0.8) ? { host: dice.pick(['extra.example', 'in.example', '*.example']) } : {}),
+        http: { paths: Array.from({ length: 1 + dice.below(3) }, () => ingressPath(dice)) },
+      })),
+    },
+  }),
+});
+
 const appNamespaces = namespaces.filter((namespace) => namespace !== 'istio-system');
 
-/** Everything that can be there: 60 objects or so. */
+/** Everything that can be there: 70 objects or so. */
 export const slots: readonly Slot[] = [
   ...appNamespaces.flatMap((namespace, i) =>
     services.flatMap((name, j) => {
@@ -366,6 +401,8 @@ export const slots: readonly Slot[] = [
   ...appNamespaces.map((namespace) => peerAuthentication(namespace, 'some')),
   gateway('istio-system', 'gw'),
   gateway('red', 'gw'),
+  ingressClass,
+  ...appNamespaces.flatMap((namespace) => ['one', 'two'].map((name) => ingress(namespace, name))),
 ];
 
 /** The mesh configuration of a seed. */
@@ -379,6 +416,8 @@ export function meshVariant(seed: number): MeshConfig {
     'defaultServiceExportTo: ["."]',
     'defaultVirtualServiceExportTo: ["."]',
     'enableTracing: true',
+    'ingressControllerMode: DEFAULT',
+    'ingressControllerMode: "OFF"',
   ];
   const { mesh } = parseMeshConfig(texts[seed % texts.length] as string);
   if (mesh === undefined) throw new Error('a mesh configuration of the test does not parse');

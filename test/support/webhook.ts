@@ -17,7 +17,7 @@ export function testSettings(
   change: Partial<InjectionSettings> = {},
 ): InjectionSettings {
   const { defaultTemplates, templateAliases, injectedAnnotations, ...policy } = policyOf({}, values);
-  const read = meshSettingsOf(mesh);
+  const read = meshSettingsOf([mesh]);
   if ('problem' in read) throw new Error(read.problem);
   return {
     policy,

@@ -5,7 +5,7 @@ import { layered } from '../layered-directory.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from '../names.ts';
 import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
 import { inboundClusterResource, inboundEntries } from './inbound-clusters.ts';
-import { outboundDirectory } from './outbound-entries.ts';
+import { outboundDirectories } from './outbound-entries.ts';
 import { staticCluster } from './static-clusters.ts';
 
 const outboundFacets = [
@@ -27,13 +27,13 @@ export const sidecarClusters = defineTranslator('sidecar-cluster', {
   type: 'cluster',
   facets: [...outboundFacets, 'targets', 'interception', 'addresses'],
   list: (read, client) => {
-    const { shared, own } = outboundDirectory(read, client, 'cluster');
+    const own = new Map<string, ResourceRef>();
     for (const [name, key] of inboundEntries(read, client)) own.set(name, refTo(inboundClusterResource, key));
     const fixed = [blackHoleCluster, passthroughCluster, inboundPassthroughCluster];
     const { mode } = read(sidecarScope, client).outboundTrafficPolicy;
     if (mode === 'ALLOW_ANY_DYNAMIC_DNS') fixed.push(dynamicDnsCluster);
     for (const name of fixed) own.set(name, fixedRef(name, client));
-    return layered(shared, own);
+    return layered(outboundDirectories(read, client).cluster, own);
   },
 });
 
@@ -45,9 +45,8 @@ export const gatewayClusters = defineTranslator('gateway-cluster', {
   type: 'cluster',
   facets: outboundFacets,
   list: (read, client) => {
-    const { shared, own } = outboundDirectory(read, client, 'cluster');
-    own.set(blackHoleCluster, fixedRef(blackHoleCluster, client));
-    return layered(shared, own);
+    const own = new Map([[blackHoleCluster, fixedRef(blackHoleCluster, client)]]);
+    return layered(outboundDirectories(read, client).cluster, own);
   },
 });
 

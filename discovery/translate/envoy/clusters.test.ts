@@ -25,6 +25,24 @@ describe('clusters', () => {
   });
 
   it.each([
+    ['one family unless the mesh has two', {}, undefined],
+    ['both families where the mesh has two', { ISTIO_DUAL_STACK: 'true' }, ['::6']],
+  ])('of an application with two addresses are reached from %s', (_what, features, extra) => {
+    const ipAddresses = ['10.1.0.1', 'fd00::1'];
+    const seen = view(
+      [web, ...nodes, ...pods],
+      { ipAddresses, workload: { name: 'w1', namespace: 'default' } },
+      {},
+      features,
+    );
+    const bind = seen.clusters.get('inbound|8080||')?.['upstreamBindConfig'] as
+      | { extraSourceAddresses?: readonly { address: { address: string } }[] }
+      | undefined;
+    expect(bind).toMatchObject({ sourceAddress: { address: '127.0.0.6' } });
+    expect(bind?.extraSourceAddresses?.map(({ address }) => address.address)).toEqual(extra);
+  });
+
+  it.each([
     ['STATIC', 'EDS'],
     ['DNS', 'STRICT_DNS'],
     ['DNS_ROUND_ROBIN', 'LOGICAL_DNS'],

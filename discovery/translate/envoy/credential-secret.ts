@@ -3,7 +3,7 @@ import { caOf, keyPairOf } from '../../../config/credential.ts';
 import { type CredentialName, parseCredentialName, secretNamesOf } from '../../../config/credential-name.ts';
 import type { Read } from '../../graph/graph.ts';
 import { credentialTime } from '../../model/credential-clock.ts';
-import { objects } from '../../model/objects.ts';
+import { objectOf } from '../../model/object-collection.ts';
 import type { EncodedResource } from '../../resource.ts';
 import { defineTranslator, refTo, resourceQuery } from '../translator.ts';
 import { certificateSecret, validationSecret } from './secret.ts';
@@ -34,7 +34,7 @@ export const credentialSecrets = defineTranslator('credential-secrets', {
 });
 
 function keyPair(read: Read, resource: string, { namespace, name }: CredentialName): EncodedResource | undefined {
-  const secret = read(objects.Secret, `${namespace}/${name}`);
+  const secret = objectOf(read, 'Secret', `${namespace}/${name}`);
   const found = secret === undefined ? undefined : keyPairOf(secret, credentialTime(read));
   if (found === undefined || !('credential' in found)) return undefined;
   const { certificate, key, ocspStaple } = found.credential;
@@ -45,7 +45,7 @@ function roots(read: Read, resource: string, credential: CredentialName): Encode
   const { source, namespace } = credential;
   for (const name of secretNamesOf(credential)) {
     const key = `${namespace}/${name}`;
-    const holder = source === 'configmap' ? read(objects.ConfigMap, key) : read(objects.Secret, key);
+    const holder = objectOf(read, source === 'configmap' ? 'ConfigMap' : 'Secret', key);
     if (holder === undefined) continue;
     const found = caOf(holder, credentialTime(read));
     if (!('credential' in found)) return undefined;

@@ -11,6 +11,7 @@ import {
 } from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
 import type { Read } from '../../graph/graph.ts';
+import { dualStack } from '../../model/client-addresses.ts';
 import { appliedRule } from '../../model/destination-rules.ts';
 import { mesh } from '../../model/objects.ts';
 import { parseProtocol } from '../../model/protocol.ts';
@@ -154,7 +155,7 @@ function build(read: Read, key: InboundClusterKey): Cluster {
     connectTimeout: wireDuration(config.connectTimeout) ?? seconds(10),
     commonLbConfig: create(Cluster_CommonLbConfigSchema),
   });
-  applyDestination(cluster, key);
+  applyDestination(read, cluster, key);
   const pool = poolOf(read, key, service);
   applyPool(cluster, {
     pool: pool.settings,
@@ -172,16 +173,17 @@ function build(read: Read, key: InboundClusterKey): Cluster {
 /** Envoy forgets destinations without traffic after a while; the application is there for good: about 292 years. */
 const never = 9_223_372_035;
 
-function applyDestination(cluster: Cluster, key: InboundClusterKey): void {
+function applyDestination(read: Read, cluster: Cluster, key: InboundClusterKey): void {
+  const families = key.ipFamily === 'dual' && !read(dualStack, 'facts') ? 'v4' : key.ipFamily;
   if (key.endpoint === '') {
     cluster.clusterDiscoveryType = { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST };
     cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
     cluster.cleanupInterval = seconds(never);
-    cluster.upstreamBindConfig = loopbackBind(key.ipFamily === 'dual' ? 'v4' : key.ipFamily);
+    cluster.upstreamBindConfig = loopbackBind(families);
     return;
   }
   if (!/^(127\.0\.0\.1|\[::1\]):/.test(key.endpoint)) {
-    cluster.upstreamBindConfig = loopbackBind(key.ipFamily === 'dual' ? 'v4' : key.ipFamily);
+    cluster.upstreamBindConfig = loopbackBind(families);
   }
   cluster.clusterDiscoveryType = { case: 'type', value: Cluster_DiscoveryType.STATIC };
   cluster.loadAssignment = create(ClusterLoadAssignmentSchema, {

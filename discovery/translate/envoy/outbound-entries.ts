@@ -13,6 +13,7 @@ import { sidecarScope } from '../../model/sidecar-scope.ts';
 import { mergedRule, trafficPolicyOf } from '../../model/traffic-policy.ts';
 import { selects } from '../../model/workload.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
+import { layered } from '../layered-directory.ts';
 import { type Directory, type ResourceRef, refTo, sameDirectory } from '../translator.ts';
 import { type ClusterKey, type ClusterProfile, clusterKey, profileId, profileOf } from './cluster-key.ts';
 import {
@@ -77,28 +78,26 @@ function visitEntries(
 
 /** Whether a client has a cluster that carries its endpoints itself. */
 export function hasInlineCluster(read: Read, client: OutboundClient & EndpointClient, name: string): boolean {
-  const { shared, own } = outboundDirectory(read, client, 'cluster');
-  if (!shared.has(name) && !own.has(name)) return false;
-  const assignments = outboundDirectory(read, client, 'endpoints');
-  return !assignments.shared.has(name) && !assignments.own.has(name);
+  const { cluster, endpoints } = outboundDirectories(read, client);
+  return cluster.has(name) && !endpoints.has(name);
 }
 
-/** Cells of a client's outbound clusters, or of their endpoints, by name: what it shares and what its place decides. */
-export function outboundDirectory(
-  read: Read,
-  client: OutboundClient & EndpointClient,
-  part: keyof EntryRefs,
-): { readonly shared: Directory; readonly own: Map<string, ResourceRef> } {
+/** Cells of a client's outbound clusters and of their endpoints, by name: the same object for all that are placed alike. */
+export function outboundDirectories(read: Read, client: OutboundClient & EndpointClient): OutboundDirectories {
   const { namespace, scope } = client;
   const labels = relevantLabels(read, client);
-  const key = { namespace, scope, labels, profile: profileOf(client), sniRouted: isSniRouter(read, client) };
-  const { placed, ...shared } = read(sharedOutbound, { ...key, ...networkPlace(read, client) });
-  const own = new Map<string, ResourceRef>();
-  for (const entry of placed) {
-    const ref = placedRefs(entry, viewOf(read, entry.policy, client))[part];
-    if (ref !== undefined) own.set(entry.name, ref);
-  }
-  return { shared: shared[part], own };
+  const profile = profileOf(client);
+  const shared = {
+    namespace,
+    scope,
+    labels,
+    profile,
+    sniRouted: isSniRouter(read, client),
+    ...networkPlace(read, client),
+  };
+  const { policies, ...directories } = read(sharedOutbound, shared);
+  if (policies.length === 0) return directories;
+  return read(placedOutbound, { shared, views: policies.map((policy) => viewOf(read, policy, client)) });
 }
 
 /** The client's network where it matters: then it decides every assignment. */
@@ -124,11 +123,26 @@ interface SharedKey {
   readonly view: EndpointView;
 }
 
-interface SharedOutbound {
+interface OutboundDirectories {
   readonly cluster: Directory;
   readonly endpoints: Directory;
+}
+
+interface SharedOutbound extends OutboundDirectories {
   /** Entries whose endpoints depend on where exactly the client is. */
-  readonly placed: readonly ClusterEntry[];
+  readonly placed: readonly PlacedEntry[];
+  /** The different policies of these. */
+  readonly policies: readonly EndpointPolicy[];
+}
+
+interface PlacedEntry {
+  readonly entry: ClusterEntry;
+  /** Which of the policies. */
+  readonly policy: number;
+}
+
+function sharedId({ namespace, scope, labels, profile, sniRouted, view }: SharedKey): string {
+  return `${namespace}|${scope}|${JSON.stringify(Object.entries(labels))}|${profileId(profile)}|${sniRouted}|${viewId(view)}`;
 }
 
 /** What all clients of a namespace, scope and kind have in common. */
@@ -136,7 +150,8 @@ const sharedOutbound = query<SharedKey, SharedOutbound>(
   'shared-outbound',
   (read, key) => {
     const found = { cluster: new Map<string, ResourceRef>(), endpoints: new Map<string, ResourceRef>() };
-    const placed: ClusterEntry[] = [];
+    const placed: PlacedEntry[] = [];
+    const policies: EndpointPolicy[] = [];
     const claimed = new Set<string>();
     // One listener alone names nothing twice; the check would cost as much as the rest.
     const unique = read(sidecarScope, key).egress.length === 1 && read(routedServices, key).size === 0;
@@ -146,7 +161,7 @@ const sharedOutbound = query<SharedKey, SharedOutbound>(
         claimed.add(entry.name);
       }
       if (entry.anywhere === undefined) {
-        placed.push(entry);
+        placed.push({ entry, policy: placeIn(policies, entry.policy) });
         return;
       }
       const { cluster, endpoints } = key.view === anywhere ? entry.anywhere : placedRefs(entry, key.view);
@@ -155,15 +170,70 @@ const sharedOutbound = query<SharedKey, SharedOutbound>(
     };
     visitEntries(read, key, false, visit);
     if (key.sniRouted) visitEntries(read, key, true, visit);
-    return { ...found, placed };
+    return { ...found, placed, policies };
   },
   {
-    idOf: ({ namespace, scope, labels, profile, sniRouted, view }) =>
-      `${namespace}|${scope}|${JSON.stringify(Object.entries(labels))}|${profileId(profile)}|${sniRouted}|${viewId(view)}`,
+    idOf: sharedId,
     equals: (a, b) =>
-      sameItems(a.placed, b.placed) && sameDirectory(a.cluster, b.cluster) && sameDirectory(a.endpoints, b.endpoints),
+      samePlaced(a.placed, b.placed) && isDeepStrictEqual(a.policies, b.policies) && sameDirectories(a, b),
   },
 );
+
+interface PlacedKey {
+  readonly shared: SharedKey;
+  /** What each of the policies looks at of the client. */
+  readonly views: readonly EndpointView[];
+}
+
+/** The same with the entries that depend on the client's place, which most clients have in common too. */
+const placedOutbound = query<PlacedKey, OutboundDirectories>(
+  'placed-outbound',
+  (read, { shared, views }) => {
+    const { placed, ...directories } = read(sharedOutbound, shared);
+    const own = { cluster: new Map<string, ResourceRef>(), endpoints: new Map<string, ResourceRef>() };
+    const texts = views.map(viewId);
+    for (const { entry, policy } of placed) {
+      const place = { entry, view: views[policy] ?? anywhere, text: texts[policy] ?? '' };
+      const { cluster, endpoints } = read(placedEntry, place);
+      own.cluster.set(entry.name, cluster);
+      if (endpoints !== undefined) own.endpoints.set(entry.name, endpoints);
+    }
+    return {
+      cluster: layered(directories.cluster, own.cluster),
+      endpoints: layered(directories.endpoints, own.endpoints),
+    };
+  },
+  { idOf: ({ shared, views }) => `${sharedId(shared)}|${views.map(viewId).join('|')}`, equals: sameDirectories },
+);
+
+interface PlaceKey {
+  readonly entry: ClusterEntry;
+  readonly view: EndpointView;
+  /** Text of the view. */
+  readonly text: string;
+}
+
+/** The cells of one entry for a place: shared by the namespaces that have the entry. */
+const placedEntry = query<PlaceKey, EntryRefs>('placed-entry', (_read, { entry, view }) => placedRefs(entry, view), {
+  idOf: ({ entry, text }) => `${entry.name}|${entry.key.id}|${entry.endpoints}|${text}`,
+  // The key says all.
+  equals: () => true,
+});
+
+function placeIn(policies: EndpointPolicy[], policy: EndpointPolicy): number {
+  const known = policies.findIndex((other) => isDeepStrictEqual(other, policy));
+  return known >= 0 ? known : policies.push(policy) - 1;
+}
+
+function sameDirectories(a: OutboundDirectories, b: OutboundDirectories): boolean {
+  return sameDirectory(a.cluster, b.cluster) && sameDirectory(a.endpoints, b.endpoints);
+}
+
+function samePlaced(a: readonly PlacedEntry[], b: readonly PlacedEntry[]): boolean {
+  return (
+    a.length === b.length && a.every(({ entry, policy }, at) => entry === b[at]?.entry && policy === b[at]?.policy)
+  );
+}
 
 /** The labels by which rules of the client's namespace select their clients. */
 function relevantLabels(read: Read, { namespace, labels }: OutboundClient): Readonly<Record<string, string>> {

@@ -4,6 +4,7 @@ import { proxies } from '../../../discovery/proxy/classify.ts';
 import type { Caller } from '../../../discovery/xds/caller.ts';
 import { Publisher } from '../../../discovery/xds/publisher.ts';
 import type { PublisherOptions } from '../../../discovery/xds/publisher-options.ts';
+import { bytesOf } from '../../../discovery/xds/response.ts';
 import type { XdsStream } from '../../../discovery/xds/stream.ts';
 import type { StreamStatus } from '../../../discovery/xds/transport.ts';
 import { deltaRequest, type Received, readDelta, readSotw, sotwRequest } from './client.ts';
@@ -67,7 +68,8 @@ function openStream(publisher: Publisher, variant: 'delta' | 'sotw', caller: Cal
     variant,
     {
       peer: 'test',
-      send: ({ bytes }, done) => {
+      send: (message, done) => {
+        const bytes = bytesOf(message);
         received.push(variant === 'delta' ? readDelta(bytes) : readSotw(bytes));
         if (opened.paused) waiting.push(done);
         else done();

@@ -1,7 +1,6 @@
 // What the translation of a VirtualService's routes needs to know of its client, whichever flavour that is.
 import type { Destination, HttpRetry } from '../../../../config/kinds/virtual-service.ts';
 import type { RouteAction_HashPolicy } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
-import type { PathSemantics } from './match.ts';
 
 /** The client and listener for which routes are made. */
 export interface RouteContext {
@@ -18,7 +17,6 @@ export interface RouteContext {
   readonly hashPolicies: (destination: Destination) => RouteAction_HashPolicy[];
   /** The mesh's default for routes without retries. */
   readonly defaultRetries: HttpRetry | undefined;
-  readonly paths: PathSemantics;
   /** Clients without a router of Envoy's (gRPC) bound whole streams instead of giving timeouts. */
   readonly streamTimeouts: boolean;
 }

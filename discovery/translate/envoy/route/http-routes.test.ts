@@ -18,7 +18,6 @@ const context: RouteContext = {
   destinationPort: () => 80,
   hashPolicies: () => [],
   defaultRetries: { attempts: 0 },
-  paths: 'istio',
   streamTimeouts: false,
 };
 
@@ -30,6 +29,7 @@ const rulesOf = (...http: readonly HttpRoute[]): VirtualRoutes => ({
   hosts: ['a.com'],
   gateways: ['mesh'],
   exportTo: 'everyone',
+  paths: 'istio',
   http,
   tls: [],
   tcp: [],
@@ -90,8 +90,12 @@ describe('matches', () => {
   });
 
   it('read prefixes as path segments where the semantics say so', () => {
-    expect(matchOf({ uri: { prefix: '/a/' } }, { paths: 'separated' })).toMatchObject({ pathSeparatedPrefix: '/a' });
-    expect(matchOf({ uri: { prefix: '/' } }, { paths: 'separated' })).toMatchObject({ prefix: '/' });
+    const separated = (prefix: string) => {
+      const rules = rulesOf({ match: [{ uri: { prefix } }], route: to('a.com') });
+      return httpRoutes({ ...rules, paths: 'separated' }, context)[0]?.match?.pathSpecifier;
+    };
+    expect(separated('/a/')).toEqual({ case: 'pathSeparatedPrefix', value: '/a' });
+    expect(separated('/')).toEqual({ case: 'prefix', value: '/' });
   });
 
   it.each<[string, HttpMatch, boolean]>([

@@ -73,7 +73,7 @@ function translate(
   const found = actionOf(rule, context);
   if (found === undefined) return undefined;
   const own = headerChanges(rule.headers);
-  const taken = routeMatch(match, context.paths);
+  const taken = routeMatch(match, rules.paths);
   return create(RouteSchema, {
     name: nameOf(rule, match),
     match: taken,

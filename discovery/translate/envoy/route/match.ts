@@ -11,13 +11,11 @@ import {
   type RouteMatch,
   RouteMatchSchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+import type { PathSemantics } from '../../../model/route-semantics.ts';
 import { claimMatchOf } from './claims.ts';
 import { stringMatcher, takesAny } from './string-match.ts';
 
 type Path = NonNullable<MessageInitShape<typeof RouteMatchSchema>['pathSpecifier']>;
-
-/** How prefixes are read: `istio` as plain text, `separated` only at path segments (Gateway API and Ingress). */
-export type PathSemantics = 'istio' | 'separated';
 
 /** Translates one match; undefined takes every request. */
 export function routeMatch(match: HttpMatch | undefined, semantics: PathSemantics = 'istio'): RouteMatch {

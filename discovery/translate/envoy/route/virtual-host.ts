@@ -94,7 +94,6 @@ export function contextOf(
     hashPolicies: ({ host = '', subset = '', port: named }) =>
       hashPolicies(source.hashes[`${named?.number || portOf(host)}|${subset}|${host}`]),
     defaultRetries: retries,
-    paths: 'istio',
     streamTimeouts,
   };
 }

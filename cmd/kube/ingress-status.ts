@@ -1,0 +1,156 @@
+// Keeps the status of the Ingresses that the mesh serves: where they can be reached. Only a leader writes.
+import { isDeepStrictEqual } from 'node:util';
+import type { Ingress, IngressPoint } from '../../config/kinds/ingress.ts';
+import type { KindName } from '../../config/kinds/kinds.ts';
+import { keyOf } from '../../config/object.ts';
+import type { KubeApi } from '../../config/sources/kube-api.ts';
+import type { Store } from '../../config/store.ts';
+
+/** What keeping it needs. Times in milliseconds. */
+export interface IngressStatusOptions {
+  readonly api: Pick<KubeApi, 'send'>;
+  readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced'>;
+  /** Resolves when `serves` and `points` go by all that the store has told before. */
+  readonly settled: () => Promise<void>;
+  /** Whether the mesh serves an Ingress in this state. */
+  readonly serves: (ingress: Ingress) => boolean;
+  /** Where it is then reached. */
+  readonly points: () => readonly IngressPoint[];
+  /** Resolves early, without error, when the signal aborts. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly log: (message: string) => void;
+}
+
+/** Kinds on which it depends what a status is to say. */
+const decisive: ReadonlySet<KindName> = new Set<KindName>([
+  ...(['Ingress', 'IngressClass', 'Service', 'ConfigMap', 'Namespace', 'Pod', 'Node'] as const),
+]);
+/** Requests under way at once. */
+const workers = 4;
+
+/**
+ * The points to be written into an Ingress; undefined leaves it alone. Of an Ingress that is not served only what the
+ * mesh itself would say is taken out: another controller's status is none of its business.
+ */
+export function wantedPoints(
+  { status }: Ingress,
+  isServed: boolean,
+  points: readonly IngressPoint[],
+): readonly IngressPoint[] | undefined {
+  const says = status?.loadBalancer?.ingress ?? [];
+  const isOurs = isDeepStrictEqual(says, points);
+  if (isServed) return isOurs ? undefined : points;
+  return isOurs && says.length > 0 ? [] : undefined;
+}
+
+/** Keeps it until disposed. */
+export class IngressStatus implements AsyncDisposable {
+  readonly #options: IngressStatusOptions;
+  readonly #stop = new AbortController();
+  readonly #due = new Set<string>();
+  /** Ingresses that somebody works on. */
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #unsubscribe: () => void;
+  #leading = false;
+  #looking: Promise<void> | undefined;
+  #lookAgain = false;
+
+  constructor(options: IngressStatusOptions) {
+    this.#options = options;
+    this.#unsubscribe = options.store.subscribe((changes) => {
+      if (changes.some(({ kind }) => decisive.has(kind))) this.#lookSoon();
+    });
+  }
+
+  /** Told by the election. */
+  lead(leading: boolean): void {
+    this.#leading = leading;
+    if (leading) this.#lookSoon();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    this.#unsubscribe();
+    this.#due.clear();
+    await Promise.all([this.#looking, ...this.#busy.values()]);
+  }
+
+  /** Changes that come while the last ones are being published are looked at together, afterwards. */
+  #lookSoon(): void {
+    this.#lookAgain = true;
+    if (!this.#leading || this.#looking !== undefined) return;
+    this.#looking = this.#look()
+      .catch((error: unknown) => this.#options.log(`status of Ingresses: ${messageOf(error)}`))
+      .finally(() => {
+        this.#looking = undefined;
+      });
+  }
+
+  async #look(): Promise<void> {
+    while (this.#lookAgain && !this.#stop.signal.aborted) {
+      this.#lookAgain = false;
+      await this.#options.settled();
+      for (const { metadata } of this.#options.store.list('Ingress')) {
+        const key = keyOf(metadata);
+        if (this.#wanted(key) !== undefined) this.#due.add(key);
+      }
+      this.#work();
+    }
+  }
+
+  #wanted(key: string): readonly IngressPoint[] | undefined {
+    const { store, serves, points } = this.#options;
+    const ingress = this.#leading && store.synced ? store.get('Ingress', key) : undefined;
+    return ingress === undefined ? undefined : wantedPoints(ingress, serves(ingress), points());
+  }
+
+  #work(): void {
+    for (const key of this.#due) {
+      if (this.#busy.size >= workers || this.#stop.signal.aborted) return;
+      if (this.#busy.has(key)) continue;
+      this.#due.delete(key);
+      const done = this.#settle(key).finally(() => {
+        this.#busy.delete(key);
+        this.#work();
+      });
+      this.#busy.set(key, done);
+    }
+  }
+
+  async #settle(key: string): Promise<void> {
+    const { sleep, log } = this.#options;
+    const { signal } = this.#stop;
+    for (let failures = 0; !signal.aborted; failures++) {
+      const wanted = this.#wanted(key);
+      if (wanted === undefined) return;
+      try {
+        return await this.#write(key, wanted);
+      } catch (error) {
+        log(`status of Ingress ${key}: ${messageOf(error)}`);
+      }
+      await sleep(Math.min(100 * 2 ** failures, 30_000), signal);
+    }
+  }
+
+  /** What is written comes back by the watch, and is looked at again then. */
+  async #write(key: string, points: readonly IngressPoint[]): Promise<void> {
+    const { api, store } = this.#options;
+    const [namespace = '', name = ''] = key.split('/').map(encodeURIComponent);
+    // The version makes sure that nobody else's change is undone.
+    const { resourceVersion } = store.get('Ingress', key)?.metadata ?? {};
+    const patch = {
+      metadata: { resourceVersion },
+      status: { loadBalancer: { ingress: points.length === 0 ? null : points } },
+    };
+    const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses/${name}/status`;
+    const { status, body } = await api.send('PATCH', path, patch, 'application/merge-patch+json');
+    // Gone, or changed meanwhile: the watch will tell.
+    if ([200, 404, 409].includes(status)) return;
+    const { message = '' } = (body ?? {}) as { readonly message?: string };
+    throw new Error(`the API server answered ${status} ${message.slice(0, 300)}`);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,98 @@
+// How the text of a flag or environment variable becomes a value, and what is said of one that does not.
+import { millisecondsOf, parseDuration } from '../config/duration.ts';
+
+/** One type of value. */
+export interface ValueType<T> {
+  /** What a text must be, as it completes `… is not`; the documentation shows it too. */
+  readonly name: string;
+  /** Whether an empty text counts as absent: deployments set variables to nothing when they mean the default. */
+  readonly emptyIsAbsent: boolean;
+  /** The value, or undefined where the text is none. */
+  readonly read: (text: string) => T | undefined;
+}
+
+function valueType<T>(name: string, read: (text: string) => T | undefined, emptyIsAbsent = true): ValueType<T> {
+  return { name, emptyIsAbsent, read };
+}
+
+/** Any text; an empty one says something too. */
+export const anyText = valueType('a text', (text) => text, false);
+
+/** A text with something in it: names, paths. */
+export const name = valueType('a name', (text) => text);
+
+/** Texts between commas. */
+export const list = valueType(
+  'a list with commas',
+  (text): readonly string[] =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  false,
+);
+
+const truths: ReadonlySet<string> = new Set(['1', 't', 'true']);
+const lies: ReadonlySet<string> = new Set(['0', 'f', 'false']);
+
+/** `true` or `false`, and the other forms that Go takes. */
+export const bool = valueType('true or false', (text) => {
+  const lower = text.trim().toLowerCase();
+  return truths.has(lower) ? true : lies.has(lower) ? false : undefined;
+});
+
+/** Go's notation as milliseconds. */
+export const duration = valueType('a duration such as 10s or 1h30m', (text) => {
+  const ms = milliseconds(text);
+  return ms !== undefined && ms >= 0 ? ms : undefined;
+});
+
+/** Milliseconds of which none and less mean never. */
+export const interval = valueType('a duration such as 10s, or 0 for never', milliseconds);
+
+function milliseconds(text: string): number | undefined {
+  const parsed = parseDuration(text.trim());
+  return parsed === undefined ? undefined : millisecondsOf(parsed);
+}
+
+/** A whole number within bounds. */
+export function integer(least: number, most: number): ValueType<number> {
+  return valueType(`a whole number from ${least} to ${most}`, (text) => {
+    const value = /^\d{1,15}$/.test(text.trim()) ? Number(text) : Number.NaN;
+    return value >= least && value <= most ? value : undefined;
+  });
+}
+
+/** A number within bounds. */
+export function decimal(least: number, most: number): ValueType<number> {
+  return valueType(`a number from ${least} to ${most}`, (text) => {
+    const value = /^\d{1,15}(\.\d{1,15})?$/.test(text.trim()) ? Number(text) : Number.NaN;
+    return value >= least && value <= most ? value : undefined;
+  });
+}
+
+/** One of some words. */
+export function oneOf<const T extends string>(...words: readonly T[]): ValueType<T> {
+  return valueType(`one of ${words.map((word) => JSON.stringify(word)).join(', ')}`, (text) =>
+    words.find((word) => word === text),
+  );
+}
+
+/** `host:port`; `:15010` means all addresses, an empty one no port at all. */
+export const address = valueType(
+  'host:port',
+  (text) => {
+    if (text === '') return '';
+    const match = /^(.*):(\d{1,5})$/.exec(text);
+    if (match === null || Number(match[2]) > 65_535) return undefined;
+    return match[1] === '' ? `0.0.0.0:${match[2]}` : text;
+  },
+  false,
+);
+
+/** istiod's form is `scope:level,…`; the default scope's level, or the first one, counts. */
+export const logLevel = valueType('a level', (text) => {
+  const parts = text.split(',').map((part) => (part.includes(':') ? part : `default:${part}`).split(':'));
+  const level = (parts.find(([scope]) => scope === 'default' || scope === 'all') ?? parts[0])?.[1] ?? 'info';
+  return ['debug', 'info', 'warn', 'error', 'fatal'].includes(level) ? level : level === 'none' ? 'silent' : 'info';
+});
