@@ -6,6 +6,7 @@ import { Duplex } from 'node:stream';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import { Admission, type AdmissionOptions } from './admission.ts';
+import { type Adopting, adopting } from './adopting.ts';
 import type { Authenticate, CallerFacts } from './caller.ts';
 import { enter, type GateOptions } from './gate.ts';
 import { noMetrics } from './metrics.ts';
@@ -51,13 +52,6 @@ export interface Listening {
   readonly close: (graceMs: number) => Promise<void>;
 }
 
-/** Connections of another port. */
-export interface Adopting {
-  readonly accept: (connection: Duplex) => void;
-  /** As that of `Listening`. */
-  readonly close: (graceMs: number) => Promise<void>;
-}
-
 /** The xDS server. */
 export interface XdsServer {
   readonly publisher: Publisher;
@@ -98,16 +92,13 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     adopt: () => {
       const server = serverFor(front);
       const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure());
-      const adopting = {
-        accept: (connection: Duplex) => injector.injectConnection(connection),
-        close: (graceMs: number) => {
-          // The server knows only connections of ports of its own.
-          injector.drain(graceMs);
-          return closeServer(server, graceMs);
-        },
-      };
-      open.add(adopting);
-      return adopting;
+      const adopted = adopting({
+        injectConnection: (connection) => injector.injectConnection(connection),
+        drain: (graceMs) => injector.drain(graceMs),
+        end: () => server.forceShutdown(),
+      });
+      open.add(adopted);
+      return adopted;
     },
     close: async (graceMs = 0) => {
       stopWatching();
