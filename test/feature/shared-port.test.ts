@@ -22,7 +22,7 @@ let http: number;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'shared-port-'));
   opened = new AsyncDisposableStack();
-  opened.defer(() => rm(folder, { recursive: true, force: true }));
+  opened.defer(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
   http = await freePort();
 });
 afterEach(() => opened.disposeAsync());
