@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
-import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
+import { inClusterAccess, type KubeAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
 import type { CheckObject } from '../config/sources/source.ts';
 import { mesh } from '../discovery/model/objects.ts';
 import { type ControlPlane, compose } from './compose.ts';
@@ -29,11 +29,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     log.info({ signal: name }, 'stopping');
     stopping.abort();
   });
-  const access =
-    settings.kubeconfig === undefined
-      ? await inClusterAccess(process.env)
-      : await kubeconfigAccess(settings.kubeconfig);
-  using api = openKubeApi(access);
+  using api = openKubeApi(await accessOf(settings, process.env));
   log.info({ server: api.origin, ...settings }, 'starting');
   const opened = await untilAnswered(stopping.signal, log, async () => openPlane(api, settings, log));
   if (opened === undefined) return;
@@ -67,6 +63,13 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   waitsFor = '';
   log.info({ milliseconds: Math.round(performance.now()) }, 'serving');
   await signal;
+}
+
+async function accessOf({ kubeconfig }: Settings, env: NodeJS.ProcessEnv): Promise<KubeAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, { env });
+  return inClusterAccess(env).catch((error: Error) => {
+    throw new Error(`there is no --kubeconfig and no --configDir, and ${error.message}`);
+  });
 }
 
 /** Repeats until it succeeds or is stopped: an API server that is away for a while is no reason to end. */

@@ -50,10 +50,12 @@ export function openKubeApi(access: KubeAccess): KubeApi {
     path: string,
     headers: Readonly<Record<string, string>>,
   ): Promise<ClientRequest> => {
-    const authorization = await access.authorization();
-    return request(`${access.server}${path}`, {
+    const { authorization, ...certificate } = await access.credential();
+    const call = request(`${access.server}${path}`, {
       method,
       agent,
+      // The agent keeps connections with different certificates apart.
+      ...certificate,
       headers: {
         // The keys of service-account tokens are served as a JWK Set only.
         accept: 'application/json, application/jwk-set+json;q=0.5',
@@ -62,9 +64,18 @@ export function openKubeApi(access: KubeAccess): KubeApi {
         ...(authorization === undefined ? {} : { authorization }),
       },
     });
+    call.once('response', ({ statusCode }) => {
+      if (statusCode === 401) access.refused();
+    });
+    return call;
   };
-  return {
-    origin: `${access.server} (${access.origin})`,
+  const origin = `${access.server} (${access.origin})`;
+  // Whoever reads the message need not know which server was meant.
+  const reached = async <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw new Error(`${origin}: ${reasonOf(error)}`, { cause: error });
+    });
+  const requests: Pick<KubeApi, 'send' | 'watch'> = {
     send: async (method, path, body, contentType = 'application/json') => {
       const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
       const headers = data === undefined ? {} : { 'content-type': contentType, 'content-length': String(data.length) };
@@ -86,8 +97,19 @@ export function openKubeApi(access: KubeAccess): KubeApi {
         await readEvents(answer, onEvents);
         return { status, message: 'the stream ended' };
       }),
+  };
+  return {
+    origin,
+    send: (...call) => reached(requests.send(...call)),
+    watch: (...call) => reached(requests.watch(...call)),
     [Symbol.dispose]: () => agent.destroy(),
   };
+}
+
+/** Why there is no answer; where several addresses were tried, why not by each. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 /**

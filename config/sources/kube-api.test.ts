@@ -1,0 +1,71 @@
+// The client of an API server over TLS: client certificates, refused credentials, and messages that name the server.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { afterEach, expect, test } from 'vitest';
+import { selfSigned } from '../../test/support/webhook.ts';
+import { openKubeApi } from './kube-api.ts';
+import type { KubeAccess, KubeCredential } from './kube-config.ts';
+
+const certificate = selfSigned('127.0.0.1');
+let server: Server | undefined;
+afterEach(() => server?.close());
+
+type Handler = Parameters<typeof createServer>[1];
+
+async function serve(handler: Handler): Promise<string> {
+  server = createServer({ ...certificate, requestCert: true, rejectUnauthorized: false }, handler);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const accessTo = (server: string, more: Partial<KubeAccess> = {}): KubeAccess => ({
+  server,
+  tls: { ca: certificate.cert },
+  credential: async () => ({}),
+  refused: () => undefined,
+  origin: 'context one of /config',
+  ...more,
+});
+
+test('shows the client certificate in force, also when it changes', async () => {
+  const url = await serve(({ socket }, answer) => {
+    const { subject } = (socket as TLSSocket).getPeerCertificate();
+    answer.end(JSON.stringify({ caller: subject?.CN ?? 'nobody' }));
+  });
+  let credential: KubeCredential = {};
+  using api = openKubeApi(accessTo(url, { credential: async () => credential }));
+  const callers: unknown[] = [];
+  for (const name of [undefined, 'first', 'second', undefined]) {
+    credential = name === undefined ? {} : selfSigned(name);
+    callers.push((await api.send('GET', '/')).body);
+  }
+  expect(callers).toEqual(['nobody', 'first', 'second', 'nobody'].map((caller) => ({ caller })));
+});
+
+test('tells that a credential was refused, and takes the next one', async () => {
+  const url = await serve(({ headers }, answer) => {
+    answer.statusCode = headers.authorization === 'Bearer good' ? 200 : 401;
+    answer.end('{}');
+  });
+  let token = 'old';
+  const refused = () => {
+    token = 'good';
+  };
+  const credential = async () => ({ authorization: `Bearer ${token}` });
+  using api = openKubeApi(accessTo(url, { credential, refused }));
+  const end = await api.watch('/', () => undefined, new AbortController().signal, 1_000);
+  expect([end.status, (await api.send('GET', '/')).status]).toEqual([401, 200]);
+});
+
+test('says which server is away, and where that was read', async () => {
+  using api = openKubeApi(accessTo('https://127.0.0.1:1'));
+  const message = /^https:\/\/127\.0\.0\.1:1 \(context one of \/config\): connect ECONNREFUSED 127\.0\.0\.1:1$/;
+  await expect(api.send('GET', '/')).rejects.toThrow(message);
+  const watching = api.watch('/', () => undefined, new AbortController().signal, 1_000);
+  await expect(watching).rejects.toThrow(message);
+  using both = openKubeApi(accessTo('https://localhost:1'));
+  await expect(both.send('GET', '/')).rejects.toThrow(/: connect ECONNREFUSED/);
+});
