@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { selfSigned } from '../../test/support/webhook.ts';
-import { openKubeApi } from './kube-api.ts';
+import { openKubeApi, type WatchEvent } from './kube-api.ts';
 import type { KubeAccess, KubeCredential } from './kube-config.ts';
 
 const certificate = selfSigned('127.0.0.1');
@@ -68,4 +68,20 @@ test('says which server is away, and where that was read', async () => {
   await expect(watching).rejects.toThrow(message);
   using both = openKubeApi(accessTo('https://localhost:1'));
   await expect(both.send('GET', '/')).rejects.toThrow(/: connect ECONNREFUSED/);
+});
+
+test('a line of a watch that is no event says so in its place, and ends the watch', async () => {
+  const url = await serve((_request, answer) => {
+    answer.write('{"type":"ADDED","object":1}\n{"type":"ADD');
+    setTimeout(() => answer.write('ED","object":2}\n{"type":\n{"type":"ADDED","object":3}\n'), 50);
+  });
+  using api = openKubeApi(accessTo(url));
+  const events: WatchEvent[] = [];
+  const end = await api.watch('/', (batch) => events.push(...batch), new AbortController().signal, 10_000);
+  expect(end).toEqual({ status: 200, message: 'the stream ended' });
+  expect(events.map(({ type, object }) => [type, object])).toEqual([
+    ['ADDED', 1],
+    ['ADDED', 2],
+    ['ERROR', { message: 'a line of the watch is no event' }],
+  ]);
 });

@@ -27,7 +27,7 @@ export interface KubeApi extends Disposable {
   /**
    * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
    * does, when nothing was heard for `idleMs`, or by the signal. `onOpen` is called once the server agreed to it.
-   * Rejects where no answer came.
+   * Rejects where no answer came, or the stream broke.
    */
   readonly watch: (
     path: string,
@@ -41,6 +41,8 @@ export interface KubeApi extends Disposable {
 const answerLimit = 512 * 1024 * 1024;
 const eventLimit = 16 * 1024 * 1024;
 const timeoutMs = 60_000;
+/** In which a watch must be agreed to. */
+const openMs = 30_000;
 
 /** Opens a client. Nothing is sent before the first request. */
 export function openKubeApi(access: KubeAccess): KubeApi {
@@ -87,15 +89,22 @@ export function openKubeApi(access: KubeAccess): KubeApi {
       });
     },
     watch: async (path, onEvents, signal, idleMs, onOpen) =>
-      stoppable(await open('GET', path, {}), signal, idleMs, async (call) => {
+      stoppable(await open('GET', path, {}), signal, Math.min(idleMs, openMs), async (call) => {
         const answered = answerOf(call);
         call.end();
         const answer = await answered;
         const status = answer.statusCode ?? 0;
         if (status !== 200) return { status, message: messageOf(await textOf(answer)) };
         onOpen?.();
-        await readEvents(answer, onEvents);
-        return { status, message: 'the stream ended' };
+        let silent = false;
+        call.removeAllListeners('timeout').setTimeout(idleMs, () => {
+          silent = true;
+          answer.destroy();
+        });
+        await readEvents(answer, onEvents).catch((error: unknown) => {
+          if (!silent) throw error;
+        });
+        return { status, message: silent ? `nothing heard for ${idleMs / 1000} s` : 'the stream ended' };
       }),
   };
   return {
@@ -161,7 +170,10 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Splits a stream of JSON lines. A line that is too long ends the watch: nothing after it could be trusted. */
+/**
+ * Splits a stream of JSON lines. A line that is too long, or no event, ends the watch: nothing after it could be trusted.
+ * For one that is no event the API server's own way to say that a watch cannot go on is handed on.
+ */
 async function readEvents(answer: IncomingMessage, onEvents: (events: readonly WatchEvent[]) => void): Promise<void> {
   let rest: Buffer[] = [];
   let pending = 0;
@@ -181,9 +193,13 @@ async function readEvents(answer: IncomingMessage, onEvents: (events: readonly W
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => parseJson(line) as WatchEvent);
-    onEvents(events.filter((event) => typeof event?.type === 'string'));
+    const bad = events.findIndex((event) => typeof event?.type !== 'string');
+    onEvents(bad < 0 ? events : [...events.slice(0, bad), noEvent]);
+    if (bad >= 0) return;
   }
 }
+
+const noEvent: WatchEvent = { type: 'ERROR', object: { message: 'a line of the watch is no event' } };
 
 function parseJson(text: string): unknown {
   try {
