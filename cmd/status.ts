@@ -3,18 +3,14 @@ import { Command } from 'commander';
 import type { IssuedCertificate } from '../certs/ledger.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
+import type { SourceStatus } from '../config/sources/source.ts';
 import type { ProxyStatus } from '../discovery/debug/sync-status.ts';
 import { formatTable } from './print.ts';
 
 /** The answer of /debug/status. */
 interface StatusAnswer {
   readonly version: string;
-  readonly sources: Readonly<
-    Record<
-      string,
-      { readonly synced: boolean; readonly connected: boolean; readonly since: number; readonly message?: string }
-    >
-  >;
+  readonly sources: Readonly<Record<string, SourceStatus>>;
   readonly proxies: readonly ProxyStatus[];
   readonly findings: readonly Diagnostic[];
   readonly certificates: readonly IssuedCertificate[];
@@ -70,11 +66,15 @@ export function formatStatus(status: StatusAnswer, certificates: boolean): strin
     s.synced ? 'read' : 'reading',
     s.connected ? 'follows changes' : `out of touch since ${new Date(s.since).toISOString()}`,
   ]);
+  const troubles = Object.entries(status.sources).flatMap(([name, { connected, message }]) =>
+    connected || message === undefined ? [] : [`${name}: ${message}`],
+  );
   const issued = status.certificates.map((c) => [c.identity, c.holder, new Date(c.notAfter).toISOString()]);
   return [
     `Meltemi ${status.version}`,
     '',
     formatTable(['SOURCE', 'STATE', 'WATCH'], sources),
+    ...troubles,
     '',
     formatTable(['PROXY', ...types.map((type) => type.toUpperCase())], rows),
     ...(rejections.length === 0 ? [] : ['', ...rejections]),
