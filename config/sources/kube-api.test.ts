@@ -85,3 +85,24 @@ test('a line of a watch that is no event says so in its place, and ends the watc
     ['ERROR', { message: 'a line of the watch is no event' }],
   ]);
 });
+
+test('a watch that says nothing any more has ended, one that says something now and then goes on', async () => {
+  let closed = 0;
+  const url = await serve(({ url, socket }, answer) => {
+    socket.once('close', () => closed++);
+    answer.write('{"type":"ADDED","object":1}\n');
+    if (url !== '/silent') {
+      let left = 5;
+      const timer = setInterval(() => (left-- === 0 ? answer.end(clearInterval(timer)) : answer.write('{"type":"ADDED"}\n')), 60);
+    }
+  });
+  using api = openKubeApi(accessTo(url));
+  const events: WatchEvent[] = [];
+  const watch = (path: string) =>
+    api.watch(path, (batch) => events.push(...batch), new AbortController().signal, 200);
+  expect(await watch('/silent')).toEqual({ status: 200, message: 'nothing heard for 0.2 s' });
+  expect(events.length).toBe(1);
+  expect(await watch('/talking')).toEqual({ status: 200, message: 'the stream ended' });
+  expect(events.length).toBe(7);
+  expect(closed).toBeGreaterThan(0);
+});
