@@ -1,9 +1,9 @@
 // Which cluster a command speaks to: --kubeconfig, KUBECONFIG, ~/.kube/config, or the pod it runs in.
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
-import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
+import { inClusterAccess, type KubeAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
 
 /** A cluster as the options of a command name it. */
 export interface ClusterChoice {
@@ -11,13 +11,25 @@ export interface ClusterChoice {
   readonly context?: string;
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 /** Opens it; nothing is sent yet. Throws where no configuration is found. */
 export async function openCluster(choice: ClusterChoice): Promise<KubeApi> {
-  const path = choice.kubeconfig ?? process.env['KUBECONFIG'] ?? join(homedir(), '.kube', 'config');
-  const isNamed = choice.kubeconfig !== undefined || process.env['KUBECONFIG'] !== undefined;
-  const access =
-    isNamed || existsSync(path)
-      ? await kubeconfigAccess(path, Date.now, choice.context)
-      : await inClusterAccess(process.env);
-  return openKubeApi(access);
+  return openKubeApi(await clusterAccess(choice, process.env, homedir()));
+}
+
+/** How the choice is reached, in the order of kubectl. Throws where no configuration is found, or a bad one. */
+export async function clusterAccess(choice: ClusterChoice, env: Env, home: string): Promise<KubeAccess> {
+  const { kubeconfig, context } = choice;
+  const options = { env, ...(context === undefined ? {} : { context }) };
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, options);
+  const list = (env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '');
+  if (list.length > 0) return kubeconfigAccess(list, { ...options, named: 'KUBECONFIG' });
+  const file = join(home, '.kube', 'config');
+  if (existsSync(file)) return kubeconfigAccess(file, { ...options, named: 'kubeconfig' });
+  return inClusterAccess(env).catch((error: Error) => {
+    throw new Error(
+      `no cluster is named: there is no --kubeconfig, no KUBECONFIG and no ${file}, and ${error.message}`,
+    );
+  });
 }

@@ -20,12 +20,14 @@ import { translators } from '../discovery/translate/table.ts';
 import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
+import { addClusterMetrics } from './cluster-metrics.ts';
 import { debugOf } from './debug.ts';
 import type { Readiness } from './http.ts';
 import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
+import { readinessOf } from './readiness.ts';
 import { countRejected } from './rejected-configs.ts';
 import { type DrivenRotation, driveRotation, type ReplicaGroup } from './rotation.ts';
 import type { Settings } from './settings.ts';
@@ -47,6 +49,8 @@ export interface ComposeOptions {
   readonly settings: Settings;
   readonly log: Logger;
   readonly version: string;
+  /** Those that counted before there was a control plane. */
+  readonly metrics?: Metrics;
   /** Kubernetes' ways: where the CA is kept, and how tokens are checked. */
   readonly caStore?: CaStore;
   readonly authenticators?: readonly Authenticator[];
@@ -77,8 +81,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   const { settings, log } = options;
   const store = new Store();
   const graph = createGraph();
-  const metrics = createMetrics(options.version);
-  store.onFindings(countRejected(metrics.registry));
+  const metrics = options.metrics ?? createMetrics(options.version);
   graph.write(credentialClock, 'now', Date.now());
   graph.write(factsInput, 'facts', {
     cluster: settings.clusterId,
@@ -101,8 +104,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
   if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
-  const readiness = (): Readiness =>
-    store.synced ? { ready: true, reason: '' } : { ready: false, reason: 'configuration has not been read yet' };
+  store.onFindings(countRejected(metrics.registry));
+  const readiness = () => readinessOf(store);
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
   const xds: XdsServer = createXdsServer({
     graph,
@@ -124,6 +127,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     describeInputs: (inputs) => describeInputs(store, inputs),
     ...limitsOf(settings),
   });
+  const streams = () => xds.publisher.streams;
+  addClusterMetrics({ registry: metrics.registry, store, graph, streams, now: Date.now });
   const rotation =
     identity.signing === undefined ? undefined : drive({ ...options, store, identity, signing: identity.signing, xds });
   if (rotation !== undefined) {

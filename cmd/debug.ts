@@ -61,12 +61,17 @@ export async function debugPage(
   return debug.page(request.path, request.query, await callerOf(identity, request.peer, request.authorization));
 }
 
+/** Whether a caller's address is this machine's. */
+export function isLocal(peer: string): boolean {
+  return peer === '127.0.0.1' || peer === '::1' || peer === '::ffff:127.0.0.1';
+}
+
 async function callerOf(
   identity: WorkloadIdentity,
   peer: string,
   authorization: string | undefined,
 ): Promise<DebugCaller> {
-  if (peer === '127.0.0.1' || peer === '::1' || peer === '::ffff:127.0.0.1') return { kind: 'local' };
+  if (isLocal(peer)) return { kind: 'local' };
   if (authorization === undefined) return { kind: 'unknown' };
   const result = await identity.authenticate({ secure: true, authorization: [authorization] });
   const first = isRefused(result) ? undefined : result.identities[0];

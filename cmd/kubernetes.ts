@@ -3,11 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { startKubeSource } from '../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../config/sources/kube-api.ts';
-import { inClusterAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
+import { inClusterAccess, type KubeAccess, kubeconfigAccess } from '../config/sources/kube-config.ts';
 import type { CheckObject } from '../config/sources/source.ts';
 import { mesh } from '../discovery/model/objects.ts';
+import { kubeCounters } from './cluster-metrics.ts';
 import { type ComposeOptions, type ControlPlane, compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
+import { unfollowedKinds } from './kube/followed-kinds.ts';
 import { keepIngressStatus } from './kube/keep-ingress-status.ts';
 import { keepRoots } from './kube/keep-roots.ts';
 import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
@@ -17,11 +19,14 @@ import { whileLeading } from './kube/while-leading.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { checkBy, openMeshFiles } from './mesh-files.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { openPages } from './pages.ts';
 import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
 import { rest } from './rest.ts';
 import type { Settings } from './settings.ts';
 import { untilSignal } from './signals.ts';
+import { logSources } from './source-log.ts';
+import { whileStarting } from './starting.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
 
@@ -32,11 +37,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     log.info({ signal: name }, 'stopping');
     stopping.abort();
   });
-  const access =
-    settings.kubeconfig === undefined
-      ? await inClusterAccess(process.env)
-      : await kubeconfigAccess(settings.kubeconfig);
-  using api = openKubeApi(access);
+  using api = openKubeApi(await accessOf(settings, process.env));
   log.info({ server: api.origin, ...settings }, 'starting');
   const holder = replicaName(process.env['POD_NAME'], hostname(), randomUUID());
   const { leaseMs, leaderElection: elect, systemNamespace: namespace } = settings;
@@ -48,7 +49,20 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     leads: () => leadsRotation,
     leaseMs,
   };
-  const opened = await untilAnswered(stopping.signal, log, async () => openPlane(api, settings, log, group));
+  const metrics = createMetrics(version());
+  const counters = kubeCounters(metrics.registry);
+  const opened = await whileStarting(settings, metrics, (start) =>
+    untilAnswered(
+      stopping.signal,
+      () => openPlane(api, settings, log, metrics, group),
+      (error) => {
+        counters.failed();
+        // Once for each reason: what lasts is at /ready.
+        if (start.reason !== error) log.error({ error }, 'the API server is not usable yet');
+        start.reason = error;
+      },
+    ),
+  );
   if (opened === undefined) return;
   await using plane = opened;
   await using _rotation = whileLeading({ ...leading, lease: rotationLease }, (leads) => {
@@ -62,11 +76,12 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   };
   await using _pages = await openPages(plane, webhooks, readiness);
   using _findings = logFindings(plane.store, log);
+  using _sources = logSources(plane.store, log, Date.now);
   await using mesh = await openMeshFiles(plane, log);
   // Objects of a cluster must not be lost for a field that a newer definition let in.
   const check: CheckObject = checkBy(settings, 'warning');
   await using _source = startKubeSource(
-    { api, check, sleep: rest, random: Math.random, now: Date.now },
+    { api, check, without: unfollowedKinds, sleep: rest, random: Math.random, now: Date.now, ...counters },
     mesh.besides(plane.store.sinkOf('kubernetes')),
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
@@ -87,13 +102,24 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   await signal;
 }
 
+async function accessOf({ kubeconfig }: Settings, env: NodeJS.ProcessEnv): Promise<KubeAccess> {
+  if (kubeconfig !== undefined) return kubeconfigAccess(kubeconfig, { env });
+  return inClusterAccess(env).catch((error: Error) => {
+    throw new Error(`there is no --kubeconfig and no --configDir, and ${error.message}`);
+  });
+}
+
 /** Repeats until it succeeds or is stopped: an API server that is away for a while is no reason to end. */
-async function untilAnswered<T>(signal: AbortSignal, log: Logger, open: () => Promise<T>): Promise<T | undefined> {
+async function untilAnswered<T>(
+  signal: AbortSignal,
+  open: () => Promise<T>,
+  failed: (error: string) => void,
+): Promise<T | undefined> {
   for (let failures = 0; !signal.aborted; failures++) {
     try {
       return await open();
     } catch (error) {
-      log.error({ error: error instanceof Error ? error.message : String(error) }, 'the API server is not usable yet');
+      failed(error instanceof Error ? error.message : String(error));
       await rest(Math.min(200 * 2 ** failures, 5_000), signal);
     }
   }
@@ -104,12 +130,13 @@ async function openPlane(
   api: KubeApi,
   settings: Settings,
   log: Logger,
+  metrics: Metrics,
   group: NonNullable<ComposeOptions['group']>,
 ): Promise<ControlPlane> {
   let trustDomain = (): string => 'cluster.local';
   const identity = await kubernetesIdentity(api, settings, () => trustDomain(), Date.now);
   const { caStore, authenticators, pods } = identity;
-  const plane = await compose({ settings, log, version: version(), caStore, authenticators, pods, group });
+  const plane = await compose({ settings, log, version: version(), metrics, caStore, authenticators, pods, group });
   trustDomain = () => plane.graph.read(mesh, 'mesh').trustDomain ?? 'cluster.local';
   identity.follow(plane.store);
   return plane;

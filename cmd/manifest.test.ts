@@ -2,7 +2,9 @@
 
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { crdManifest } from './manifest.ts';
+import { kinds } from '../config/kinds/kinds.ts';
+import { followedKinds } from './kube/followed-kinds.ts';
+import { crdManifest, rbacManifest } from './manifest.ts';
 
 test('crds are one YAML document each, in the order of their names, the same bytes every time', () => {
   const text = crdManifest();
@@ -14,4 +16,16 @@ test('crds are one YAML document each, in the order of their names, the same byt
   expect(names).toEqual([...names].sort());
   expect(documents.every((document) => document.kind === 'CustomResourceDefinition')).toBe(true);
   expect(crdManifest()).toBe(text);
+});
+
+test('the role reads the kinds that are followed in a cluster, and no others', () => {
+  const objects = parseAllDocuments(rbacManifest({ namespace: 'istio-system', revision: '' })).map((d) => d.toJS());
+  const { rules } = objects.find(({ kind }) => kind === 'ClusterRole') as {
+    readonly rules: readonly { apiGroups?: string[]; resources?: string[]; verbs: string[] }[];
+  };
+  const read = rules
+    .filter(({ verbs }) => verbs.join() === 'list,watch')
+    .flatMap(({ apiGroups = [], resources = [] }) => resources.map((resource) => `${apiGroups[0]}/${resource}`));
+  expect(read.sort()).toEqual(followedKinds.map((kind) => `${kinds[kind].group}/${kinds[kind].plural}`).sort());
+  expect(read).not.toContain('apps/deployments');
 });

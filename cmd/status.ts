@@ -3,18 +3,14 @@ import { Command } from 'commander';
 import type { IssuedCertificate } from '../certs/ledger.ts';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { formatDiagnostic } from '../config/diagnostic.ts';
+import type { SourceStatus } from '../config/sources/source.ts';
 import type { ProxyStatus } from '../discovery/debug/sync-status.ts';
 import { formatTable } from './print.ts';
 
 /** The answer of /debug/status. */
 interface StatusAnswer {
   readonly version: string;
-  readonly sources: Readonly<
-    Record<
-      string,
-      { readonly synced: boolean; readonly connected: boolean; readonly since: number; readonly message?: string }
-    >
-  >;
+  readonly sources: Readonly<Record<string, SourceStatus>>;
   readonly proxies: readonly ProxyStatus[];
   readonly findings: readonly Diagnostic[];
   readonly certificates: readonly IssuedCertificate[];
@@ -27,17 +23,10 @@ export function statusCommand(): Command {
     .option('--address <host:port>', "the control plane's monitoring port", '127.0.0.1:15014')
     .option('--certificates', 'also list issued certificates')
     .option('-o, --output <format>', 'text or json', 'text')
-    .action(async (options: { address: string; certificates?: boolean; output: string }) => {
-      const answer = await fetch(`http://${options.address}/debug/status`, {
-        signal: AbortSignal.timeout(10_000),
-      }).catch((error: unknown) => {
-        throw new Error(
-          `${options.address} does not answer: ${error instanceof Error ? String(error.cause ?? error.message) : String(error)}`,
-        );
-      });
-      if (!answer.ok)
-        throw new Error(`${options.address} answers ${answer.status}: ${(await answer.text()).slice(0, 200)}`);
-      const status = (await answer.json()) as StatusAnswer;
+    .action(async (options: { address: string; certificates?: boolean; output: string }, command: Command) => {
+      const status = await statusAt(options.address).catch((error: Error) =>
+        command.error(`meltemi: ${error.message}`, { exitCode: 2 }),
+      );
       console.log(
         options.output === 'json'
           ? JSON.stringify(status, undefined, 2)
@@ -45,6 +34,17 @@ export function statusCommand(): Command {
       );
       process.exitCode = status.proxies.some((proxy) => proxy.types.some((type) => type.state === 'ERROR')) ? 1 : 0;
     });
+}
+
+async function statusAt(address: string): Promise<StatusAnswer> {
+  const answer = await fetch(`http://${address}/debug/status`, { signal: AbortSignal.timeout(10_000) }).catch(
+    (error: unknown) => {
+      const cause = error instanceof Error ? String(error.cause ?? error.message) : String(error);
+      throw new Error(`${address} does not answer: ${cause}`);
+    },
+  );
+  if (!answer.ok) throw new Error(`${address} answers ${answer.status}: ${(await answer.text()).slice(0, 200)}`);
+  return answer.json() as Promise<StatusAnswer>;
 }
 
 /** The status as text. */
@@ -66,11 +66,15 @@ export function formatStatus(status: StatusAnswer, certificates: boolean): strin
     s.synced ? 'read' : 'reading',
     s.connected ? 'follows changes' : `out of touch since ${new Date(s.since).toISOString()}`,
   ]);
+  const troubles = Object.entries(status.sources).flatMap(([name, { connected, message }]) =>
+    connected || message === undefined ? [] : [`${name}: ${message}`],
+  );
   const issued = status.certificates.map((c) => [c.identity, c.holder, new Date(c.notAfter).toISOString()]);
   return [
     `Meltemi ${status.version}`,
     '',
     formatTable(['SOURCE', 'STATE', 'WATCH'], sources),
+    ...troubles,
     '',
     formatTable(['PROXY', ...types.map((type) => type.toUpperCase())], rows),
     ...(rejections.length === 0 ? [] : ['', ...rejections]),

@@ -68,6 +68,11 @@ export class Store {
     return entries.map(([, object]) => object as ObjectOf<K>);
   }
 
+  /** How many objects of a kind there are. */
+  count(kind: KindName): number {
+    return this.#objects.get(kind)?.size ?? 0;
+  }
+
   /** Where an object stands, if it came from a file. */
   originOf(kind: string, key: string): Position | undefined {
     return this.#origins.get(`${kind}\u0000${key}`);

@@ -1,7 +1,8 @@
 // What the control plane may do in a cluster: the least that it needs, derived from the kinds that it follows.
 import { cacertsName, caSecretName } from '../../certs/ca-secret.ts';
-import { kindNames, kinds } from '../../config/kinds/kinds.ts';
+import { kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
+import { followedKinds } from './followed-kinds.ts';
 import { addressesLease, ingressLease, replicasLease, rootsLease, rotationLease, statusLease } from './names.ts';
 import { rootConfigMap } from './root-certificates.ts';
 
@@ -65,11 +66,11 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
 
 /** In the whole cluster: read what is followed, write statuses, keep the roots in every namespace, patch webhooks, review tokens. */
 function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
-  const groups = [...new Set(kindNames.map((kind) => kinds[kind].group as string))].sort(compareText);
+  const groups = [...new Set(followedKinds.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
     ...groups.map((group) => ({
       apiGroups: [group],
-      resources: kindNames
+      resources: followedKinds
         .filter((kind) => kinds[kind].group === group)
         .map((kind) => kinds[kind].plural as string)
         .sort(compareText),
@@ -99,7 +100,7 @@ function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
 
 /** Kinds of a group whose objects are told in their status what is wrong with them. */
 function meshPlurals(group: string): readonly string[] {
-  return kindNames
+  return followedKinds
     .filter((kind) => kinds[kind].group === group && !kinds[kind].builtin)
     .map((kind) => kinds[kind].plural as string)
     .sort(compareText);

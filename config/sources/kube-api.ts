@@ -27,7 +27,7 @@ export interface KubeApi extends Disposable {
   /**
    * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
    * does, when nothing was heard for `idleMs`, or by the signal. `onOpen` is called once the server agreed to it.
-   * Rejects where no answer came.
+   * Rejects where no answer came, or the stream broke.
    */
   readonly watch: (
     path: string,
@@ -41,6 +41,8 @@ export interface KubeApi extends Disposable {
 const answerLimit = 512 * 1024 * 1024;
 const eventLimit = 16 * 1024 * 1024;
 const timeoutMs = 60_000;
+/** In which a watch must be agreed to. */
+const openMs = 30_000;
 
 /** Opens a client. Nothing is sent before the first request. */
 export function openKubeApi(access: KubeAccess): KubeApi {
@@ -50,10 +52,12 @@ export function openKubeApi(access: KubeAccess): KubeApi {
     path: string,
     headers: Readonly<Record<string, string>>,
   ): Promise<ClientRequest> => {
-    const authorization = await access.authorization();
-    return request(`${access.server}${path}`, {
+    const { authorization, ...certificate } = await access.credential();
+    const call = request(`${access.server}${path}`, {
       method,
       agent,
+      // The agent keeps connections with different certificates apart.
+      ...certificate,
       headers: {
         // The keys of service-account tokens are served as a JWK Set only.
         accept: 'application/json, application/jwk-set+json;q=0.5',
@@ -62,9 +66,18 @@ export function openKubeApi(access: KubeAccess): KubeApi {
         ...(authorization === undefined ? {} : { authorization }),
       },
     });
+    call.once('response', ({ statusCode }) => {
+      if (statusCode === 401) access.refused();
+    });
+    return call;
   };
-  return {
-    origin: `${access.server} (${access.origin})`,
+  const origin = `${access.server} (${access.origin})`;
+  // Whoever reads the message need not know which server was meant.
+  const reached = async <T>(answer: Promise<T>): Promise<T> =>
+    answer.catch((error: unknown) => {
+      throw new Error(`${origin}: ${reasonOf(error)}`, { cause: error });
+    });
+  const requests: Pick<KubeApi, 'send' | 'watch'> = {
     send: async (method, path, body, contentType = 'application/json') => {
       const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
       const headers = data === undefined ? {} : { 'content-type': contentType, 'content-length': String(data.length) };
@@ -76,18 +89,36 @@ export function openKubeApi(access: KubeAccess): KubeApi {
       });
     },
     watch: async (path, onEvents, signal, idleMs, onOpen) =>
-      stoppable(await open('GET', path, {}), signal, idleMs, async (call) => {
+      stoppable(await open('GET', path, {}), signal, Math.min(idleMs, openMs), async (call) => {
         const answered = answerOf(call);
         call.end();
         const answer = await answered;
         const status = answer.statusCode ?? 0;
         if (status !== 200) return { status, message: messageOf(await textOf(answer)) };
         onOpen?.();
-        await readEvents(answer, onEvents);
-        return { status, message: 'the stream ended' };
+        let silent = false;
+        call.removeAllListeners('timeout').setTimeout(idleMs, () => {
+          silent = true;
+          answer.destroy();
+        });
+        await readEvents(answer, onEvents).catch((error: unknown) => {
+          if (!silent) throw error;
+        });
+        return { status, message: silent ? `nothing heard for ${idleMs / 1000} s` : 'the stream ended' };
       }),
+  };
+  return {
+    origin,
+    send: (...call) => reached(requests.send(...call)),
+    watch: (...call) => reached(requests.watch(...call)),
     [Symbol.dispose]: () => agent.destroy(),
   };
+}
+
+/** Why there is no answer; where several addresses were tried, why not by each. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join(', ');
+  return error instanceof Error ? error.message : String(error);
 }
 
 /**
@@ -139,7 +170,10 @@ async function textOf(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-/** Splits a stream of JSON lines. A line that is too long ends the watch: nothing after it could be trusted. */
+/**
+ * Splits a stream of JSON lines. A line that is too long, or no event, ends the watch: nothing after it could be trusted.
+ * For one that is no event the API server's own way to say that a watch cannot go on is handed on.
+ */
 async function readEvents(answer: IncomingMessage, onEvents: (events: readonly WatchEvent[]) => void): Promise<void> {
   let rest: Buffer[] = [];
   let pending = 0;
@@ -159,9 +193,13 @@ async function readEvents(answer: IncomingMessage, onEvents: (events: readonly W
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => parseJson(line) as WatchEvent);
-    onEvents(events.filter((event) => typeof event?.type === 'string'));
+    const bad = events.findIndex((event) => typeof event?.type !== 'string');
+    onEvents(bad < 0 ? events : [...events.slice(0, bad), noEvent]);
+    if (bad >= 0) return;
   }
 }
+
+const noEvent: WatchEvent = { type: 'ERROR', object: { message: 'a line of the watch is no event' } };
 
 function parseJson(text: string): unknown {
   try {

@@ -1,136 +1,190 @@
-// How to reach an API server: from inside a pod, or by a kubeconfig file.
+// How to reach an API server, and as whom: from inside a pod, or by kubeconfig files.
 import { readFile } from 'node:fs/promises';
 import type { AgentOptions } from 'node:https';
 import { dirname, resolve } from 'node:path';
-import { parse } from 'yaml';
+import { openPlugin } from './kube-plugin.ts';
+import { type KubeContext, readKubeContext } from './kubeconfig.ts';
+
+/** Who we are to an API server. Absent fields say nothing. */
+export interface KubeCredential {
+  /** The `authorization` header. */
+  readonly authorization?: string;
+  /** A client certificate and its key, as PEM. */
+  readonly cert?: string;
+  readonly key?: string;
+}
 
 /** Where the API server is and how to show who we are. Credentials are asked for at each request, since they rotate. */
 export interface KubeAccess {
   /** `https://host:port`, perhaps with a path. */
   readonly server: string;
-  readonly tls: Pick<AgentOptions, 'ca' | 'cert' | 'key' | 'rejectUnauthorized' | 'servername'>;
-  /** The `authorization` header; undefined where a client certificate says who we are. */
-  readonly authorization: () => Promise<string | undefined>;
+  readonly tls: Pick<AgentOptions, 'ca' | 'rejectUnauthorized' | 'servername'>;
+  readonly credential: () => Promise<KubeCredential>;
+  /** Told when the API server answers that it does not know us (401): the next credential is a fresh one where it can be. */
+  readonly refused: () => void;
   /** Where it was read from, for messages. */
   readonly origin: string;
 }
 
-const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
-const tokenAgeMs = 60_000;
+type Env = Readonly<Record<string, string | undefined>>;
 
-/** The access of a pod: its service account's files, the token read anew every minute. */
+/** How a kubeconfig is read. */
+export interface KubeconfigOptions {
+  /** What named the files, for messages; `--kubeconfig` by default. */
+  readonly named?: string;
+  /** The current context by default. */
+  readonly context?: string;
+  /** The environment of exec plugins. */
+  readonly env?: Env;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+const serviceAccountDir = '/var/run/secrets/kubernetes.io/serviceaccount';
+const fileAgeMs = 60_000;
+
+/** The access of a pod: its service account's files, the token read anew every minute. Throws where this is no pod. */
 export async function inClusterAccess(
-  env: Readonly<Record<string, string | undefined>>,
+  env: Env,
   directory: string = serviceAccountDir,
   now: () => number = Date.now,
 ): Promise<KubeAccess> {
   const host = env['KUBERNETES_SERVICE_HOST'];
   const port = env['KUBERNETES_SERVICE_PORT'] ?? '443';
-  if (host === undefined || host === '') {
-    throw new Error(
-      'there is no --kubeconfig and no --configDir, and this is no pod (KUBERNETES_SERVICE_HOST is not set)',
-    );
-  }
+  if (host === undefined || host === '') throw new Error('this is no pod (KUBERNETES_SERVICE_HOST is not set)');
   const ca = await readFile(`${directory}/ca.crt`, 'utf8');
+  const token = followFile(`${directory}/token`, now);
   return {
     server: `https://${host.includes(':') ? `[${host}]` : host}:${port}`,
     tls: { ca },
-    authorization: tokenFile(`${directory}/token`, now),
+    credential: async () => ({ authorization: `Bearer ${(await token.text()).trim()}` }),
+    refused: token.forget,
     origin: 'the pod’s service account',
   };
 }
 
 /**
- * The access of a kubeconfig's current context, or of the one named. Tokens, token files and client certificates are read here; plugins
- * (exec, auth-provider) are left to Kubernetes' client library, which is loaded only for them.
+ * The access of a kubeconfig's current context, or of the one named. One path must exist; several are merged as kubectl
+ * does with KUBECONFIG. Throws with file, line and column where a file is not as it should be.
  */
 export async function kubeconfigAccess(
-  path: string,
-  now: () => number = Date.now,
-  contextName?: string,
+  paths: string | readonly string[],
+  options: KubeconfigOptions = {},
 ): Promise<KubeAccess> {
-  const config = parse(await readFile(path, 'utf8')) as Kubeconfig;
-  const chosen = contextName ?? config['current-context'];
-  const context = config.contexts?.find(({ name }) => name === chosen)?.context;
-  const cluster = config.clusters?.find(({ name }) => name === context?.cluster)?.cluster;
-  const user = config.users?.find(({ name }) => name === context?.user)?.user ?? {};
-  if (cluster?.server === undefined)
-    throw new Error(`${path}: the context ${chosen ?? ''} names no cluster with a server`);
-  const inline = async (data: string | undefined, file: string | undefined): Promise<string | undefined> =>
-    data !== undefined
-      ? Buffer.from(data, 'base64').toString('utf8')
-      : file === undefined
-        ? undefined
-        : readFile(resolve(dirname(path), file), 'utf8');
-  const ca = await inline(cluster['certificate-authority-data'], cluster['certificate-authority']);
-  const cert = await inline(user['client-certificate-data'], user['client-certificate']);
-  const key = await inline(user['client-key-data'], user['client-key']);
+  const { named = '--kubeconfig', now = Date.now, env = {} } = options;
+  const context = await readKubeContext(named, paths, options.context);
+  const { cluster, clusterFile, name } = context;
+  const ca = await inline(cluster['certificate-authority-data'], cluster['certificate-authority'], clusterFile, now);
+  const skipped = cluster['insecure-skip-tls-verify'] === true;
+  const servername = cluster['tls-server-name'];
+  const roots = await ca?.text();
   return {
     server: cluster.server.replace(/\/+$/, ''),
     tls: {
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      ...(cluster['insecure-skip-tls-verify'] === true ? { rejectUnauthorized: false } : {}),
-      ...(cluster['tls-server-name'] === undefined ? {} : { servername: cluster['tls-server-name'] }),
+      ...(roots === undefined ? {} : { ca: roots }),
+      ...(skipped ? { rejectUnauthorized: false } : {}),
+      ...(servername === undefined ? {} : { servername }),
     },
-    authorization: authorizationOf(path, user, now),
-    origin: path,
+    ...(await credentialOf(context, roots, env, now)),
+    origin: `context ${name} of ${clusterFile}`,
   };
 }
 
-interface Kubeconfig {
-  readonly 'current-context'?: string;
-  readonly contexts?: readonly {
-    readonly name: string;
-    readonly context: { readonly cluster: string; readonly user: string };
-  }[];
-  readonly clusters?: readonly { readonly name: string; readonly cluster: KubeconfigCluster }[];
-  readonly users?: readonly { readonly name: string; readonly user: KubeconfigUser }[];
-}
-
-interface KubeconfigCluster {
-  readonly server?: string;
-  readonly 'certificate-authority-data'?: string;
-  readonly 'certificate-authority'?: string;
-  readonly 'insecure-skip-tls-verify'?: boolean;
-  readonly 'tls-server-name'?: string;
-}
-
-interface KubeconfigUser {
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly 'client-certificate-data'?: string;
-  readonly 'client-certificate'?: string;
-  readonly 'client-key-data'?: string;
-  readonly 'client-key'?: string;
-  readonly exec?: unknown;
-  readonly 'auth-provider'?: unknown;
-}
-
-function authorizationOf(path: string, user: KubeconfigUser, now: () => number): KubeAccess['authorization'] {
-  if (user.exec !== undefined || user['auth-provider'] !== undefined) return pluginAuthorization(path);
-  if (user.tokenFile !== undefined) return tokenFile(resolve(dirname(path), user.tokenFile), now);
-  const { token } = user;
-  return async () => (token === undefined ? undefined : `Bearer ${token}`);
-}
-
-function tokenFile(path: string, now: () => number): KubeAccess['authorization'] {
-  let read: { readonly header: string; readonly at: number } | undefined;
-  return async () => {
-    if (read === undefined || now() - read.at > tokenAgeMs)
-      read = { header: `Bearer ${(await readFile(path, 'utf8')).trim()}`, at: now() };
-    return read.header;
+async function credentialOf(
+  context: KubeContext,
+  roots: string | undefined,
+  env: Env,
+  now: () => number,
+): Promise<Pick<KubeAccess, 'credential' | 'refused'>> {
+  const { user, userFile, cluster } = context;
+  if (user.exec !== undefined) {
+    const config = cluster.extensions?.find(({ name }) => name === 'client.authentication.k8s.io/exec')?.extension;
+    const told = {
+      server: cluster.server,
+      ...(cluster['tls-server-name'] === undefined ? {} : { 'tls-server-name': cluster['tls-server-name'] }),
+      ...(cluster['insecure-skip-tls-verify'] === true ? { 'insecure-skip-tls-verify': true } : {}),
+      ...(roots === undefined ? {} : { 'certificate-authority-data': Buffer.from(roots).toString('base64') }),
+      ...(config === undefined ? {} : { config }),
+    };
+    return openPlugin(user.exec, { file: userFile, cluster: told, env, now });
+  }
+  if (user['auth-provider'] !== undefined) return providerCredential(context);
+  const file = user.tokenFile === undefined ? undefined : followFile(resolve(dirname(userFile), user.tokenFile), now);
+  const cert = await inline(user['client-certificate-data'], user['client-certificate'], userFile, now);
+  const key = await inline(user['client-key-data'], user['client-key'], userFile, now);
+  const parts = [file, cert, key];
+  return {
+    credential: async () => {
+      const token = (await file?.text())?.trim() ?? user.token;
+      const pair = cert === undefined || key === undefined ? {} : { cert: await cert.text(), key: await key.text() };
+      return { ...(token === undefined ? {} : { authorization: `Bearer ${token}` }), ...pair };
+    },
+    refused: () => {
+      for (const part of parts) part?.forget();
+    },
   };
 }
 
-function pluginAuthorization(path: string): KubeAccess['authorization'] {
-  return async () => {
-    const { KubeConfig } = await import('@kubernetes/client-node');
-    const config = new KubeConfig();
-    config.loadFromFile(path);
-    const options: { headers?: Record<string, string> } = { headers: {} };
-    await config.applyToHTTPSOptions(options as Parameters<typeof config.applyToHTTPSOptions>[0]);
-    return options.headers?.['Authorization'];
+/** `auth-provider`, the way before exec plugins, is left to Kubernetes' client library, which is loaded only for it. */
+async function providerCredential(context: KubeContext): Promise<Pick<KubeAccess, 'credential' | 'refused'>> {
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  // It sees the chosen context only, and stays, since it keeps what it was given until that ends.
+  const [name, { cluster, user }] = ['chosen', context];
+  config.loadFromString(
+    JSON.stringify({
+      'current-context': name,
+      contexts: [{ name, context: { cluster: name, user: name } }],
+      clusters: [{ name, cluster: { server: cluster.server } }],
+      users: [{ name, user }],
+    }),
+  );
+  config.makePathsAbsolute(dirname(context.userFile));
+  return {
+    credential: async () => {
+      const options: { headers?: Record<string, string> } = { headers: {} };
+      await config.applyToHTTPSOptions(options as Parameters<typeof config.applyToHTTPSOptions>[0]);
+      const authorization = options.headers?.['Authorization'];
+      return authorization === undefined ? {} : { authorization };
+    },
+    refused: () => undefined,
+  };
+}
+
+/** A text that may change: `forget` has it read anew. */
+interface FollowedText {
+  readonly text: () => Promise<string>;
+  readonly forget: () => void;
+}
+
+/** Data of a kubeconfig, or of the file that it names beside itself. */
+async function inline(
+  data: string | undefined,
+  file: string | undefined,
+  beside: string,
+  now: () => number,
+): Promise<FollowedText | undefined> {
+  if (data !== undefined) {
+    const text = Buffer.from(data, 'base64').toString('utf8');
+    return { text: async () => text, forget: () => undefined };
+  }
+  if (file === undefined) return undefined;
+  const followed = followFile(resolve(dirname(beside), file), now);
+  // What is missing is better told now.
+  await followed.text();
+  return followed;
+}
+
+/** A file that is replaced while we run, such as a pod's token: read anew every minute. */
+function followFile(path: string, now: () => number): FollowedText {
+  let read: { readonly text: string; readonly at: number } | undefined;
+  return {
+    text: async () => {
+      if (read === undefined || now() - read.at > fileAgeMs) read = { text: await readFile(path, 'utf8'), at: now() };
+      return read.text;
+    },
+    forget: () => {
+      read = undefined;
+    },
   };
 }

@@ -21,7 +21,7 @@ export function clusterReader(api: KubeApi): ClusterReader {
     const { status, body } = await api.send('GET', path);
     if (status === 404) return undefined;
     if (status === 200) return body;
-    throw new Error(`${path}: ${status} ${String(member(body, 'message') ?? '')}`);
+    throw new Error(`${api.origin}: ${path} is answered with ${status} ${String(member(body, 'message') ?? '')}`);
   });
 }
 

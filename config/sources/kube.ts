@@ -2,6 +2,7 @@
 import { type Diagnostic, warningOf } from '../diagnostic.ts';
 import { type AnyObject, type KindName, kindNames, kinds } from '../kinds/kinds.ts';
 import type { KubeApi } from './kube-api.ts';
+import { followHealth } from './kube-health.ts';
 import { collectionPath } from './kube-path.ts';
 import { type ReflectorSink, type ReflectorStatus, reflect } from './reflector.ts';
 import type { CheckObject, ObjectChange, Source, SourceSink } from './source.ts';
@@ -16,42 +17,28 @@ export interface KubeSourceOptions {
   readonly random: () => number;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Told of each change of an object that counts, for metrics. */
+  readonly heard?: (kind: KindName, event: KubeEvent) => void;
+  /** Told of each attempt to read or follow a kind that failed. */
+  readonly failed?: (kind: KindName) => void;
 }
+
+/** What happened to an object. */
+export type KubeEvent = 'add' | 'update' | 'delete';
 
 /** Follows all kinds until disposed; returns at once. `sink.status` tells when everything was read. */
 export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): Source {
-  const { api, check, without = [], sleep, random, now } = options;
+  const { api, without = [], sleep, random, now, failed } = options;
   const stop = new AbortController();
   const followed = kindNames.filter((kind) => !without.includes(kind));
-  const statuses = new Map<KindName, ReflectorStatus>();
-  let last = '';
-  let lostSince: number | undefined;
-  const report = (kind: KindName, status: ReflectorStatus): void => {
-    statuses.set(kind, status);
-    const all = [...statuses.values()];
-    const synced = statuses.size === followed.length && all.every((one) => one.synced);
-    const lost = [...statuses].filter(([, one]) => !one.connected);
-    const message = lost
-      .map(([name, one]) => `${name}: ${one.message}`)
-      .join('; ')
-      .slice(0, 1000);
-    const state = `${synced}|${lost.length === 0}|${message}`;
-    if (state === last) return;
-    last = state;
-    // The age of what is served: it counts from when the first watch was lost.
-    lostSince = lost.length === 0 ? undefined : (lostSince ?? now());
-    sink.status({
-      synced,
-      connected: lost.length === 0,
-      since: lostSince ?? now(),
-      ...(message === '' ? {} : { message }),
-    });
-  };
-  sink.status({ synced: false, connected: false, since: now(), message: `reading ${api.origin}` });
+  const report = followHealth(followed, now, sink.status);
   const running = followed.map((kind) =>
     reflect(
       { api, paths: pathsOf(kind), sleep, random, ...selectionOf(kind) },
-      collector(kind, check, sink, (status) => report(kind, status)),
+      collector(kind, options, sink, (status) => {
+        if (!status.connected) failed?.(kind);
+        report(kind, status);
+      }),
       stop.signal,
     ),
   );
@@ -89,7 +76,7 @@ function pathsOf(kind: KindName): readonly string[] {
 /** Checks what a reflector brings and hands it on in batches. */
 function collector(
   kind: KindName,
-  check: CheckObject,
+  { check, heard }: Pick<KubeSourceOptions, 'check' | 'heard'>,
   sink: SourceSink,
   status: (status: ReflectorStatus) => void,
 ): ReflectorSink {
@@ -110,13 +97,16 @@ function collector(
         tell(key, [...diagnostics, ...kept]);
         return;
       }
+      heard?.(kind, handedOn.has(key) ? 'update' : 'add');
       handedOn.add(key);
       tell(key, diagnostics);
       changes.push({ kind, key, object: object as AnyObject });
     },
     gone: (key) => {
       tell(key, []);
-      if (handedOn.delete(key)) changes.push({ kind, key, object: undefined });
+      if (!handedOn.delete(key)) return;
+      heard?.(kind, 'delete');
+      changes.push({ kind, key, object: undefined });
     },
     flush: () => {
       if (changes.length === 0) return;

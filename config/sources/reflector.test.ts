@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 import type { KubeAnswer, KubeApi, WatchEnd, WatchEvent } from './kube-api.ts';
 import { type ReflectorStatus, reflect } from './reflector.ts';
 
-/** What the server does when it is next watched: events, then an end; `hang` keeps the watch open. */
+/** What the server does when it is next watched: events, then an end; `silent` says nothing more until we give up. */
 interface Turn {
   readonly status?: number;
   readonly events?: readonly WatchEvent[];
-  readonly end?: 'close' | 'break' | 'hang';
+  readonly end?: 'close' | 'break' | 'silent';
 }
 
 const object = (name: string, version: number): WatchEvent['object'] => ({
@@ -40,6 +40,7 @@ async function play(
     urls: [] as string[],
     told: [] as string[],
     waits: [] as number[],
+    idle: [] as number[],
     statuses: [] as ReflectorStatus[],
   };
   const api: Pick<KubeApi, 'send' | 'watch'> = {
@@ -47,8 +48,9 @@ async function play(
       played.urls.push(path);
       return listsLeft.shift() ?? { status: 500, body: {} };
     },
-    watch: async (path, onEvents, signal, _idle, onOpen): Promise<WatchEnd> => {
+    watch: async (path, onEvents, signal, idle, onOpen): Promise<WatchEnd> => {
       played.urls.push(path);
+      played.idle.push(idle);
       const turn = left.shift();
       if (turn === undefined) {
         stop.abort();
@@ -58,7 +60,7 @@ async function play(
       onOpen?.();
       onEvents(turn.events ?? []);
       if (signal.aborted || turn.end === 'break') throw new Error('cut');
-      return { status: 200, message: 'the stream ended' };
+      return { status: 200, message: turn.end === 'silent' ? 'nothing heard for a while' : 'the stream ended' };
     },
   };
   await reflect(
@@ -93,14 +95,41 @@ test('reads the initial events, then resumes where it was cut', async () => {
   expect(statuses.every(({ synced }) => synced)).toBe(true);
 });
 
-test('what was cut before the end of the initial events is read anew, and is no sync', async () => {
-  const { urls, told, statuses } = await play([
-    { events: [added('a', 1), bookmark(3)], end: 'break' },
-    { events: [added('a', 1), added('c', 2), bookmark(4, true)] },
+test('what was cut before the end of the initial events is read anew, in pages and as a stream by turns, and is no sync', async () => {
+  const { urls, told, statuses } = await play(
+    [
+      { events: [added('a', 1), added('b', 1), bookmark(3)], end: 'break' },
+      { events: [added('a', 1), added('c', 2), bookmark(4, true)] },
+    ],
+    [{ status: 500, body: {} }],
+  );
+  expect(urls.map((url) => /sendInitialEvents|limit/.exec(url)?.[0])).toEqual([
+    ...['sendInitialEvents', 'limit', 'sendInitialEvents', undefined],
   ]);
-  expect(urls[1]).toContain('sendInitialEvents=true');
-  expect(told).toEqual(['n/a@1', 'n/c@2']);
-  expect(statuses.map(({ synced }) => synced)).toEqual([false, true]);
+  expect(told).toEqual(['n/a@1', 'n/b@1', 'n/c@2', '-n/b']);
+  expect(statuses.map(({ synced }) => synced)).toEqual([false, false, true]);
+});
+
+test('a server that never ends its initial events, since it does not know them, is read in pages', async () => {
+  const list = { metadata: { resourceVersion: '9' }, kind: 'ConfigMapList', items: [object('a', 1)] };
+  const { urls, idle, told, statuses } = await play(
+    [{ events: [added('a', 1)], end: 'silent' }, { events: [added('b', 10)] }],
+    [{ status: 200, body: list }],
+  );
+  expect(idle).toEqual([15_000, 120_000, 120_000]);
+  expect(urls[2]).toContain('resourceVersion=9');
+  expect(told).toEqual(['n/a@1', 'n/b@10']);
+  expect(statuses.map(({ synced }) => synced)).toEqual([false, true, true]);
+});
+
+test('a stream that is silent after its initial events goes on as a watch, and was not lost', async () => {
+  const { urls, idle, statuses } = await play([
+    { events: [added('a', 1), bookmark(5, true)], end: 'silent' },
+    { events: [added('b', 6)] },
+  ]);
+  expect(urls[1]).toContain('resourceVersion=5');
+  expect(idle).toEqual([15_000, 120_000, 120_000]);
+  expect(statuses.every(({ connected }) => connected)).toBe(true);
 });
 
 test('after 410 it reads anew: what is equal is not told again, what is missing is gone', async () => {

@@ -44,7 +44,9 @@ const absentMs = 2_000;
  */
 const absentBelieved = 4;
 /** Bookmarks come every minute; a connection that brings nothing for longer is dead, and resuming costs one request. */
-const idleMs = 150_000;
+const idleMs = 120_000;
+/** A stream of initial events that is silent for so long does not end them: the server does not know what was asked. */
+const initialIdleMs = 15_000;
 const initialEventsEnd = 'k8s.io/initial-events-end';
 
 /** Follows until the signal aborts. Never rejects. */
@@ -73,6 +75,8 @@ class Reflector {
   #path = 0;
   #synced = false;
   #streaming = true;
+  /** Attempts to read everything since the last that succeeded. */
+  #attempts = 0;
   /** Steps in a row that brought nothing new: each waits longer than the one before. */
   #failures = 0;
   #absences = 0;
@@ -104,9 +108,12 @@ class Reflector {
     await this.#wait(Math.min(firstDelayMs * 2 ** Math.min(this.#failures - 1, 10), maxDelayMs));
   }
 
-  /** Reads everything: as a stream that goes on as a watch where the server can, else in pages. */
+  /**
+   * Reads everything: as a stream that goes on as a watch where the server can, else in pages. Both by turns while
+   * neither succeeds: there are servers that ignore what they do not know.
+   */
   async #read(): Promise<Step> {
-    return this.#streaming ? this.#readStream() : this.#readPages();
+    return this.#streaming && this.#attempts++ % 2 === 0 ? this.#readStream() : this.#readPages();
   }
 
   async #readStream(): Promise<Step> {
@@ -115,7 +122,7 @@ class Reflector {
     // What arrives before the end of the initial events is no state to resume from.
     this.#version = undefined;
     const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
-    const end = await this.#watch(query, (event) => {
+    const end = await this.#watch(query, initialIdleMs, (event) => {
       const key = keyOf(event.object);
       if (event.type === 'BOOKMARK' && annotationOf(event.object, initialEventsEnd) === 'true') {
         complete = true;
@@ -134,6 +141,7 @@ class Reflector {
       return 'relist';
     }
     if (end.status !== 200) throw new Error(`${end.status} ${end.message}`);
+    if (!complete) this.#report(false, `everything was to be read, but ${end.message}`);
     if (!complete || end.expired) this.#failures++;
     return complete && !end.expired ? 'resume' : 'relist';
   }
@@ -181,10 +189,8 @@ class Reflector {
   }
 
   async #follow(version: string): Promise<Step> {
-    const end = await this.#watch(
-      `watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`,
-      () => undefined,
-    );
+    const query = `watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
+    const end = await this.#watch(query, idleMs, () => undefined);
     if (end.status === 404) return this.#absent();
     // An end without any event is either a server that closes at once or a quiet kind: the pause is short at first.
     if (end.events === 0 || end.expired) this.#failures++;
@@ -193,7 +199,7 @@ class Reflector {
     return 'resume';
   }
 
-  async #watch(query: string, also: (event: WatchEvent) => void): Promise<WatchOutcome> {
+  async #watch(query: string, silenceMs: number, also: (event: WatchEvent) => void): Promise<WatchOutcome> {
     let expired = false;
     let count = 0;
     const stop = new AbortController();
@@ -201,7 +207,7 @@ class Reflector {
     const onEvents = (events: readonly WatchEvent[]): void => {
       for (const event of events) {
         if (event.type === 'ERROR') {
-          // Only 410 (Gone) says that our version is too old; whatever it is, a new list is a safe answer.
+          // 410 (Gone) says that our version is too old; whatever it is, a new list is a safe answer.
           expired = true;
           stop.abort();
           break;
@@ -218,7 +224,7 @@ class Reflector {
       if (this.#synced) this.#report(true, '');
     };
     try {
-      const end = await this.#options.api.watch(this.#url(query), onEvents, signal, idleMs, onOpen);
+      const end = await this.#options.api.watch(this.#url(query), onEvents, signal, silenceMs, onOpen);
       return { ...end, expired, events: count };
     } catch (error) {
       if (expired) return { status: 200, message: 'expired', expired, events: count };
@@ -259,6 +265,7 @@ class Reflector {
 
   #nowSynced(): void {
     this.#failures = 0;
+    this.#attempts = 0;
     this.#absences = 0;
     this.#synced = true;
     this.#report(true, '');
@@ -267,6 +274,7 @@ class Reflector {
   /** The kind is not there in this version: the next path is tried, and after the last one there is nothing. */
   #absent(): Step {
     this.#version = undefined;
+    this.#attempts = 0;
     this.#path++;
     if (this.#path < this.#options.paths.length) return 'relist';
     this.#path = 0;

@@ -30,9 +30,30 @@ export interface SourceStatus {
   readonly synced: boolean;
   /** Whether it hears of changes at the moment. */
   readonly connected: boolean;
-  /** When it last did, in milliseconds since the epoch. */
+  /** Since when that is so, in milliseconds since the epoch: of one that is out of touch, the age of what it told. */
   readonly since: number;
   readonly message?: string;
+  /** Its parts by name, where they can fail one by one: the kinds of a cluster. */
+  readonly parts?: Readonly<Record<string, PartStatus>>;
+}
+
+/** Health of a part of a source; see SourceStatus. */
+export type PartStatus = Omit<SourceStatus, 'parts'>;
+
+const longestTrouble = 1_000;
+
+/** What is the matter with parts, those with the same trouble together: `Pod, Service: forbidden; Secret`. */
+export function troubleOf(parts: Readonly<Record<string, PartStatus>>): string {
+  const byMessage = new Map<string, string[]>();
+  for (const [name, { message = '' }] of Object.entries(parts)) {
+    const names = byMessage.get(message);
+    if (names === undefined) byMessage.set(message, [name]);
+    else names.push(name);
+  }
+  return [...byMessage]
+    .map(([message, names]) => (message === '' ? names.join(', ') : `${names.join(', ')}: ${message}`))
+    .join('; ')
+    .slice(0, longestTrouble);
 }
 
 /** A running source; disposing it ends its watches. */

@@ -2,6 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { unfollowedKinds } from '../../cmd/kube/followed-kinds.ts';
 import type { KindName } from '../../config/kinds/kinds.ts';
 import { startKubeSource } from '../../config/sources/kube.ts';
 import { type KubeApi, openKubeApi } from '../../config/sources/kube-api.ts';
@@ -12,7 +13,7 @@ import { validate } from '../../config/validate.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import { type KubeChaos, startKubeChaos } from '../support/kube-chaos.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { installDefinitions } from '../support/kubernetes-plane.ts';
+import { installDefinitions, leastPrivilege } from '../support/kubernetes-plane.ts';
 import { randomOf } from '../support/random.ts';
 import { sleep, waitFor } from '../support/wait.ts';
 
@@ -37,13 +38,13 @@ beforeAll(async () => {
   server = await startApiServer();
   await installDefinitions(server);
   chaos = await startKubeChaos(server, randomOf(7));
-  api = openKubeApi(await kubeconfigAccess(chaos.kubeconfig));
+  api = openKubeApi(await kubeconfigAccess(await leastPrivilege(server, chaos.url)));
   store.onStatus(() => {
     if (store.synced && atSync.length === 0) atSync = store.list('Namespace').map(({ metadata }) => metadata.name);
   });
   const rest = (ms: number) => sleep(Math.min(ms, 200));
   source = startKubeSource(
-    { api, check: validate, sleep: rest, random: Math.random, now: Date.now },
+    { api, check: validate, without: unfollowedKinds, sleep: rest, random: Math.random, now: Date.now },
     store.sinkOf('kubernetes'),
   );
 }, 300_000);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { crdManifest } from '../../cmd/manifest.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
+import { leastPrivilege } from '../support/kubernetes-plane.ts';
 import { PodNetwork } from '../support/netns.ts';
 import { sleep, waitFor } from '../support/wait.ts';
 import { createService, type LoadSummary, Workload } from '../support/workload.ts';
@@ -12,6 +13,7 @@ const outageMs = Number(process.env['OUTAGE_SECONDS'] ?? '12') * 1000;
 
 let network: PodNetwork;
 let server: TestApiServer;
+let kubeconfig: string;
 let discovery: TestDiscovery;
 let shop: Workload;
 let stock: Workload[];
@@ -21,8 +23,8 @@ beforeAll(async () => {
   network = await PodNetwork.create();
   server = await startApiServer({ controllerManager: true });
   await server.client.applyYaml(crdManifest());
-  await server.client.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'istio-system' } });
-  discovery = await startDiscovery({ kubeconfig: server.kubeconfig, address: network.gateway });
+  kubeconfig = await leastPrivilege(server);
+  discovery = await startDiscovery({ kubeconfig, address: network.gateway });
   const options = { namespace: 'shop', discovery: `${network.gateway}:${discovery.ports.secureGrpc}` };
   await server.client.applyYaml(`
 apiVersion: security.istio.io/v1
@@ -112,7 +114,7 @@ test('the control plane is killed and comes back', async () => {
   const summary = await underLoad(async () => {
     await discovery.child.kill();
     await sleep(1_000);
-    discovery = await startDiscovery({ kubeconfig: server.kubeconfig, address, ports });
+    discovery = await startDiscovery({ kubeconfig, address, ports });
   });
   expectNoFailure(summary);
 });

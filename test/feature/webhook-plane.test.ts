@@ -6,6 +6,7 @@ import { webhookManifest } from '../../cmd/webhook-manifest.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
+import { leastPrivilege } from '../support/kubernetes-plane.ts';
 
 let api: TestApiServer;
 let discovery: TestDiscovery;
@@ -21,7 +22,7 @@ beforeAll(async () => {
   }
   await api.client.apply(injector('one.example.com'));
   const environment = { ISTIOD_CUSTOM_HOST: '127.0.0.1', POD_NAMESPACE: 'istio-system' };
-  discovery = await startDiscovery({ kubeconfig: api.kubeconfig, environment });
+  discovery = await startDiscovery({ kubeconfig: await leastPrivilege(api), environment });
   const text = webhookManifest({
     namespace: 'istio-system',
     revision: '',

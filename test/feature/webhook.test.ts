@@ -23,6 +23,7 @@ import { startWebhookServer, type WebhookServer } from '../../webhook/server.ts'
 import { installCrds } from '../conformance/crd-verdicts.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
+import { leastPrivilege } from '../support/kubernetes-plane.ts';
 import { freePort } from '../support/ports.ts';
 import { emptyCluster, selfSigned, testSettings } from '../support/webhook.ts';
 
@@ -68,7 +69,7 @@ beforeAll(async () => {
     await api.client.create(configuration as unknown as KubeObject);
   }
   await api.client.create(tagConfiguration('prod', options) as unknown as KubeObject);
-  kubeApi = openKubeApi(await kubeconfigAccess(api.kubeconfig));
+  kubeApi = openKubeApi(await kubeconfigAccess(await leastPrivilege(api)));
   registration = keepWebhooksRegistered({
     api: kubeApi,
     revision: '',

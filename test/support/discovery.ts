@@ -32,6 +32,8 @@ export interface DiscoveryOptions {
   readonly nodeArgs?: readonly string[];
   /** Milliseconds until /ready must say 200; 60 s by default. */
   readonly timeoutMs?: number;
+  /** Whether that is waited for; else only until /ready answers. */
+  readonly untilReady?: boolean;
 }
 
 /** A running control plane that is ready. */
@@ -47,7 +49,7 @@ export interface TestDiscovery extends AsyncDisposable {
 
 const launcher = join(import.meta.dirname, '..', '..', 'cmd', 'meltemi');
 
-/** Starts `meltemi discovery` and waits until it is ready. */
+/** Starts `meltemi discovery` and waits until it is ready, or told. */
 export async function startDiscovery(options: DiscoveryOptions): Promise<TestDiscovery> {
   const address = options.address ?? '127.0.0.1';
   const ports = options.ports ?? (await freePorts(address));
@@ -65,7 +67,8 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   try {
     const isReady = async () => {
       if (!child.running) return true;
-      return (await fetch(`http://${address}:${ports.http}/ready`)).status === 200;
+      const { status } = await fetch(`http://${address}:${ports.http}/ready`);
+      return options.untilReady === false || status === 200;
     };
     const timeoutMs = options.timeoutMs ?? 60_000;
     const detail = () => child.output().slice(-4000);
