@@ -4,6 +4,7 @@ import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import { checkAuthorizationPolicy } from './authorization-policy.ts';
 import { checkConfigMap } from './config-map.ts';
 import { checkDestinationRule } from './destination-rule.ts';
+import { checkEndpointSlice } from './endpoint-slice.ts';
 import { checkEnvoyFilter } from './envoy-filter.ts';
 import { checkTrafficExtension, checkWasmPlugin } from './extensions.ts';
 import type { Findings } from './finding.ts';
@@ -33,6 +34,7 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleCon
 const rules: Rules = {
   ConfigMap: (object, { sharedMeshConfig }) => checkConfigMap(object, sharedMeshConfig),
   Secret: checkSecret,
+  EndpointSlice: checkEndpointSlice,
   Ingress: checkIngress,
   VirtualService: checkVirtualService,
   Gateway: checkGateway,

@@ -237,6 +237,35 @@ describe('endpoints', () => {
     expect(read(serviceEndpoints, webKey).map((endpoint) => endpoint.health)).toEqual(expected);
   });
 
+  it('drain for sticky clients as long as they serve', () => {
+    const sticky = (label: string, conditions: object) => {
+      const service = structuredClone(web) as { metadata: Record<string, unknown> };
+      service.metadata['labels'] = { [label]: 'x' };
+      const ports = [{ name: 'http', port: 8080 }];
+      const { read } = world(service, slice('s', 'web', [{ addresses: ['10.1.0.9'], conditions }], ports));
+      return read(serviceEndpoints, webKey).map(({ health }) => health);
+    };
+    const draining = { ready: false, serving: true, terminating: true };
+    expect(sticky('istio.io/persistent-session', draining)).toEqual(['draining']);
+    expect(sticky('istio.io/persistent-session-header', draining)).toEqual(['draining']);
+    expect(sticky('istio.io/persistent-session', { ...draining, serving: false })).toEqual([]);
+  });
+
+  it('are the good addresses of a slice', () => {
+    const addresses = ['not-an-ip', '10.0.0.300', '2001:db8::1', '10.1.0.9'].map((address) => ({
+      addresses: [address],
+    }));
+    const { read } = world(web, slice('s', 'web', addresses, [{ name: 'http', port: 8080 }]));
+    expect(read(serviceEndpoints, webKey).map(({ address }) => address)).toEqual(['10.1.0.9']);
+  });
+
+  it('are not pods that are being deleted', () => {
+    const leaving = structuredClone(pod('web-1', '10.1.0.1', labels)) as { metadata: Record<string, unknown> };
+    leaving.metadata['deletionTimestamp'] = '2026-01-01T00:00:00Z';
+    const { read } = world(web, leaving, pod('web-2', '10.1.0.2', labels));
+    expect(read(serviceEndpoints, webKey).map(({ address }) => address)).toEqual(['10.1.0.2']);
+  });
+
   it('wait for the pod that a slice names', () => {
     const graph = world(
       web,

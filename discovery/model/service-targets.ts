@@ -110,6 +110,7 @@ function describedWorkload(key: TargetsKey): Workload {
     ports: key.ports ?? {},
     weight: 0,
     ready: true,
+    terminating: false,
     hostNetwork: false,
   };
 }

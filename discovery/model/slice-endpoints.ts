@@ -1,5 +1,6 @@
 // The endpoints that EndpointSlices give to a Kubernetes Service's port.
 import type { EndpointSlice, SliceEndpoint } from '../../config/kinds/endpoint-slice.ts';
+import { isOfFamily } from '../../config/rules/endpoint-slice.ts';
 import type { Read } from '../graph/graph.ts';
 import type { Endpoint, Health } from './endpoint.ts';
 import { endpointSlices } from './endpoint-slices.ts';
@@ -42,6 +43,7 @@ function endpointsOf(
   const numbers = (slice.ports ?? []).filter((candidate) => (candidate.name ?? '') === port.name);
   if (health === undefined || numbers.length === 0) return [];
   return (item.addresses ?? []).flatMap((address) => {
+    if (!isOfFamily(address, slice.addressType)) return [];
     const workload = workloadAt(read, slice, item, address);
     // The pod is yet to be seen: without it neither identity nor mTLS is known.
     if (workload === undefined && item.targetRef?.kind === 'Pod') return [];
@@ -77,12 +79,16 @@ function unknownWorkload(read: Read, item: SliceEndpoint, address: string) {
   };
 }
 
-/** Label of services whose clients stick to an endpoint even while it drains. */
-const persistentSession = 'istio.io/persistent-session';
+/** Labels of services whose clients stick to an endpoint even while it drains, by cookie or by header. */
+const persistentSession = ['istio.io/persistent-session', 'istio.io/persistent-session-header'];
 
-/** Absent conditions count as true for ready. What terminates takes no traffic, except from sticky clients. */
-function healthOf(item: SliceEndpoint, service: Service): Health | undefined {
-  if (item.conditions?.ready ?? true) return 'healthy';
-  if (item.conditions?.terminating !== true) return 'unhealthy';
-  return service.labels[persistentSession] === undefined ? undefined : 'draining';
+/**
+ * Absent conditions count as true for ready and serving. What terminates takes no traffic, except from sticky clients as
+ * long as it serves.
+ */
+function healthOf({ conditions = {} }: SliceEndpoint, service: Service): Health | undefined {
+  if (conditions.ready ?? true) return 'healthy';
+  if (conditions.terminating !== true) return 'unhealthy';
+  const isSticky = persistentSession.some((label) => service.labels[label] !== undefined);
+  return isSticky && conditions.serving !== false ? 'draining' : undefined;
 }

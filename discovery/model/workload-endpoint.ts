@@ -4,7 +4,7 @@ import type { Service, ServicePort } from './service.ts';
 import { targetPortOf } from './target-port.ts';
 import type { Workload } from './workload.ts';
 
-/** The endpoint that a workload is for a service's port; none where it lacks the port. */
+/** The endpoint that a workload is for a service's port; none where it lacks the port, or is being deleted. */
 export function endpointOfWorkload(
   workload: Workload,
   service: Service,
@@ -12,7 +12,7 @@ export function endpointOfWorkload(
   cluster: string,
 ): readonly Endpoint[] {
   const target = targetPortOf(port, workload);
-  if (target === undefined) return [];
+  if (target === undefined || workload.terminating) return [];
   const address = workload.addresses[0] ?? '';
   const ready = workload.ready || service.publishNotReady;
   return [

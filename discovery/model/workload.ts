@@ -33,6 +33,8 @@ export interface Workload {
   /** Relative weight, 0 meaning unset. */
   readonly weight: number;
   readonly ready: boolean;
+  /** Its deletion was asked for: it may still end what it does, and is to be given nothing new. */
+  readonly terminating: boolean;
   readonly hostNetwork: boolean;
   readonly hostname?: string;
   readonly subdomain?: string;
@@ -71,6 +73,7 @@ export function ofPod(pod: Pod, context: WorkloadContext): Workload | undefined 
     ports: containerPorts(pod),
     weight: 0,
     ready: status.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True') ?? false,
+    terminating: metadata.deletionTimestamp !== undefined,
     hostNetwork: spec.hostNetwork ?? false,
     ...(spec.hostname === undefined ? {} : { hostname: spec.hostname }),
     ...(spec.subdomain === undefined ? {} : { subdomain: spec.subdomain }),
@@ -100,6 +103,7 @@ export function ofWorkloadEntry(entry: WorkloadEntry, context: WorkloadContext):
     ports: spec.ports ?? {},
     weight: spec.weight ?? 0,
     ready: isHealthy(entry),
+    terminating: false,
     hostNetwork: false,
   };
 }
