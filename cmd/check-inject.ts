@@ -35,7 +35,7 @@ export function checkInjectCommand(): Command {
       if (labels === undefined) throw new Error(`there is no namespace ${options.namespace}`);
       const pod = podName === undefined ? podOf(options.labels) : await reader.pod(options.namespace, podName);
       if (pod === undefined) throw new Error(`there is no pod ${podName} in namespace ${options.namespace}`);
-      const settings = await settingsOfCluster(reader, options);
+      const settings = await settingsOfCluster(reader, options, (message) => console.error(message));
       const configurations = (await reader.mutatingWebhooks()) as readonly WebhookConfiguration[];
       const question = { namespace: { name: options.namespace, labels }, pod: pod as Pod };
       print(explainInjection(question, configurations, settings.policy), options.output);

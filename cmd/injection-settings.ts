@@ -36,16 +36,23 @@ export async function settingsOfFiles(options: InjectionOptions): Promise<Inject
   );
 }
 
-/** Settings from the ConfigMaps of a revision. */
-export async function settingsOfCluster(reader: ClusterReader, options: InjectionOptions): Promise<InjectionSettings> {
+/**
+ * Settings from the ConfigMaps of a revision. Without the injector's, the built-in defaults count, as they do for a
+ * control plane that finds none; `tell` hears of it.
+ */
+export async function settingsOfCluster(
+  reader: ClusterReader,
+  options: InjectionOptions,
+  tell: (message: string) => void,
+): Promise<InjectionSettings> {
   const suffix = options.revision === '' || options.revision === 'default' ? '' : `-${options.revision}`;
   const name = `${options.injectConfigMapName}${suffix}`;
   const injector = await reader.configMap(options.istioNamespace, name);
   if (injector === undefined) {
-    throw new Error(`no ConfigMap ${name} in namespace ${options.istioNamespace}; is a control plane installed there?`);
+    tell(`There is no ConfigMap ${name} in namespace ${options.istioNamespace}: the built-in settings count.`);
   }
   const mesh = await reader.configMap(options.istioNamespace, `${options.meshConfigMapName}${suffix}`);
-  const { config, values } = injector;
+  const { config, values } = injector ?? {};
   return settingsOf(
     {
       ...(config === undefined ? {} : { config }),

@@ -53,7 +53,7 @@ async function settingsFor(options: Options) {
   using api = await openCluster(options);
   const reader = clusterReader(api);
   return {
-    settings: await settingsOfCluster(reader, options),
+    settings: await settingsOfCluster(reader, options, (message) => console.error(message)),
     view: viewOf(await reader.kubeletVersions()),
   };
 }

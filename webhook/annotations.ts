@@ -38,6 +38,7 @@ const singleLine: { readonly [name: string]: Check } = {
   'sidecar.istio.io/statsFlushInterval': anyLine,
   'sidecar.istio.io/statsEvictionInterval': anyLine,
   'sidecar.istio.io/statsCompression': anyLine,
+  'sidecar.istio.io/statsHistogramBins': anyLine,
   'sidecar.istio.io/extraStatTags': anyLine,
   'status.sidecar.istio.io/port': checkPort,
   'readiness.status.sidecar.istio.io/initialDelaySeconds': checkUnsigned,
@@ -57,6 +58,7 @@ const singleLine: { readonly [name: string]: Check } = {
   'istio.io/rev': anyLine,
   'inject.istio.io/templates': anyLine,
   'prometheus.istio.io/merge-metrics': checkBoolean,
+  'prometheus.istio.io/scrape-targets': anyLine,
   'meltemi.io/proxy': (value) =>
     value === 'envoy' || value === 'istio-proxy' ? undefined : 'use envoy or istio-proxy',
 };
@@ -70,6 +72,7 @@ const documents: { readonly [name: string]: Check } = {
   'sidecar.istio.io/userVolume': checkNamedJson,
   'sidecar.istio.io/userVolumeMount': checkNamedJson,
   'apm.datadoghq.com/env': checkJson,
+  'sidecar.istio.io/statsHistogramBuckets': checkJson,
 };
 
 /** The longest single value that is accepted, in characters. */
@@ -87,7 +90,17 @@ export function checkAnnotations(annotations: Readonly<Record<string, string>>):
     const reason = value === undefined ? undefined : checkOne(name, value);
     if (value !== undefined && reason !== undefined) problems.push({ name, value, reason });
   }
-  return problems;
+  return [...problems, ...conflictsIn(annotations)];
+}
+
+/** Pairs of which each is fine alone. Both are named, because either may be the one that was not meant. */
+function conflictsIn(annotations: Readonly<Record<string, string>>): readonly AnnotationProblem[] {
+  const [proxy, templates] = ['meltemi.io/proxy', 'inject.istio.io/templates'];
+  const value = annotations[templates] ?? '';
+  const grpc = value.split(',').find((name) => name.trim().startsWith('grpc-'));
+  if (annotations[proxy] !== 'envoy' || grpc === undefined) return [];
+  const reason = `template ${grpc.trim()} has no Envoy, which ${proxy} asks for`;
+  return [{ name: templates, value, reason }];
 }
 
 /** The problem as Istio words it. */
@@ -213,7 +226,11 @@ function checkNamedJson(value: string): string | undefined {
   const problem = checkJson(value);
   if (problem !== undefined) return problem;
   const parsed: unknown = JSON.parse(value);
-  return typeof parsed === 'object' && parsed !== null ? undefined : 'is neither a map nor a list of objects';
+  if (typeof parsed !== 'object' || parsed === null) return 'is neither a map nor a list of objects';
+  const isObject = (item: unknown): boolean => typeof item === 'object' && item !== null && !Array.isArray(item);
+  if (!Object.values(parsed).every(isObject)) return 'has an element that is no object';
+  const isNamed = (item: unknown): boolean => typeof (item as { name?: unknown }).name === 'string';
+  return Array.isArray(parsed) && !parsed.every(isNamed) ? 'has an element without a name' : undefined;
 }
 
 /** Names of all annotations that injection obeys. */

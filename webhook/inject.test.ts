@@ -127,6 +127,15 @@ describe('refusal', () => {
     ['overrides that are no containers', { 'proxy.istio.io/overrides': '{"containers":[{"image":1}]}' }, /overrides/],
     ['volumes that are no JSON', { 'sidecar.istio.io/userVolume': '{' }, /userVolume/],
     ['a proxy that does not exist', { 'meltemi.io/proxy': 'nginx' }, /envoy or istio-proxy/],
+    [
+      'annotations that exclude each other',
+      { 'meltemi.io/proxy': 'envoy', 'inject.istio.io/templates': 'grpc-agent' },
+      /inject\.istio\.io\/templates.*meltemi\.io\/proxy/,
+    ],
+    ['a line break in histogram bins', { 'sidecar.istio.io/statsHistogramBins': 'a\nb' }, /line break/],
+    ['histogram buckets that are no JSON', { 'sidecar.istio.io/statsHistogramBuckets': '{' }, /not JSON/],
+    ['a volume without a name', { 'sidecar.istio.io/userVolume': '[{"noname":1}]' }, /without a name/],
+    ['a volume that is no object', { 'sidecar.istio.io/userVolume': '[1,"a"]' }, /no object/],
   ])('of %s names the annotation', (_name, annotations, text) => {
     expect(problems(testPod(annotations)).join('\n')).toMatch(text);
   });
