@@ -3,7 +3,7 @@ import { Counter, type Registry } from 'prom-client';
 import { surroundingsOf } from '../../config/relations/view.ts';
 import type { CheckObject } from '../../config/sources/source.ts';
 import { addressesToTell } from '../../discovery/model/auto-address.ts';
-import { isDiscovered } from '../../discovery/model/discovered.ts';
+import { isCounted } from '../../discovery/model/object-collection.ts';
 import { facts, mesh, meshConfigMapKey } from '../../discovery/model/objects.ts';
 import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
@@ -40,7 +40,7 @@ export function keepObjectStatus(
     check,
     surroundings: () => surroundingsOf(store, graph.read(mesh, 'mesh'), settings.domain),
     rejections: () => rejectedObjects(xds.publisher.streams, (kind, key) => store.get(kind, key)),
-    isDiscovered: (namespace) => graph.read(isDiscovered, namespace),
+    isCounted: (kind, namespace) => isCounted(graph.read, kind, namespace),
     meshConfigMap: meshConfigMapKey(graph.read(facts, 'facts')),
     sleep: rest,
     now: Date.now,

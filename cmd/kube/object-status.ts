@@ -21,8 +21,8 @@ export interface ObjectStatusOptions {
   readonly surroundings: () => Surroundings;
   /** Sentences about what proxies of this replica reject, by `Kind namespace/name`. */
   readonly rejections: () => ReadonlyMap<string, string>;
-  /** Whether the mesh takes notice of a namespace. */
-  readonly isDiscovered: (namespace: string) => boolean;
+  /** Whether the mesh takes notice of the objects of a kind in a namespace. */
+  readonly isCounted: (kind: KindName, namespace: string) => boolean;
   /** Key of the ConfigMap that holds the mesh's settings. */
   readonly meshConfigMap: string;
   /** Resolves early, without error, when the signal aborts. */
@@ -210,9 +210,9 @@ export class ObjectStatus implements AsyncDisposable {
 
   /** Whether an object's status seems to be another than it should; of an invalid object only the API server knows it. */
   #differs(ref: string): boolean {
-    const { store, isDiscovered, now } = this.#options;
+    const { store, isCounted, now } = this.#options;
     const { kind, ...meta } = parseRef(ref) ?? { kind: '', namespace: '', name: '' };
-    if (!isKindName(kind) || !isDiscovered(meta.namespace)) return false;
+    if (!isKindName(kind) || !isCounted(kind, meta.namespace)) return false;
     const findings = this.#found.get(ref) ?? [];
     if (hasErrors(findings)) return true;
     const object = store.get(kind, keyOf(meta)) as AnyObject | undefined;

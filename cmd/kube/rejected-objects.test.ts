@@ -72,6 +72,8 @@ describe('words', () => {
     expect(of(gateway('listener', dump, 'l'))).toBe(
       'listener l is rejected by 1 proxy: Error adding listener(s) l: Proto constraint validation failed (Listener.Address: is required)',
     );
+    const nested = 'Proto constraint validation failed (A (b: c): d): token: "secret"';
+    expect(of(gateway('listener', nested, 'l'))).not.toContain('secret');
     expect(of(gateway('listener', 'first\nsecret', 'l'))).not.toContain('secret');
     expect(of(gateway('secret', 'whatever it says', 's'))).toBe('secret s is rejected by 1 proxy');
     expect(of(gateway('listener', 'x\u001b'.repeat(10_000), 'l'.repeat(10_000)))?.length).toBeLessThan(700);

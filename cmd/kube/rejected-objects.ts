@@ -17,6 +17,8 @@ const mostResources = 1_000;
 /** Objects that a rejected resource is told of: a route may rest on all VirtualServices of a mesh. */
 const mostObjects = 10;
 const mostText = 300;
+/** Characters of a client's message that are looked at. */
+const longestMessage = 2_000;
 /** Kinds that hand configuration to proxies as it is written: whatever proxies reject is most likely theirs. */
 const rawKinds: ReadonlySet<string> = new Set(['EnvoyFilter', 'WasmPlugin', 'TrafficExtension']);
 
@@ -88,7 +90,8 @@ function sentenceOf(all: readonly Rejected[], behind: ReadonlyMap<Rejected, numb
  */
 function reasonOf({ type, message }: Rejected): string {
   if (type === 'secret') return '';
-  const [reason = ''] = message.split(/(?<=Proto constraint validation failed \([^)]*\)): |\n/);
+  const [line = ''] = message.split('\n', 1);
+  const reason = line.slice(0, longestMessage).replace(/(?<=Proto constraint validation failed \(.*?\)): .*$/, '');
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not reach a terminal
   return reason.trim() === '' ? '' : `: ${clip(reason.trim().replace(/[\u0000-\u001f\u007f-\u009f]/g, ' '))}`;
 }

@@ -37,7 +37,7 @@ export function objectOf<K extends KindName>(read: Read, kind: K, key: string): 
  * The root namespace holds what is meant for the whole mesh, so its configuration counts even where the selectors leave
  * it out; its services and workloads do not. (istiod leaves such configuration out too.)
  */
-function isCounted(read: Read, kind: KindName, namespace: string): boolean {
+export function isCounted(read: Read, kind: KindName, namespace: string): boolean {
   if (read(isDiscovered, namespace)) return true;
   return kinds[kind].group.endsWith('.istio.io') && namespace === read(mesh, 'mesh').rootNamespace;
 }
