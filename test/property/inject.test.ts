@@ -70,6 +70,19 @@ const pod = fc.record({
       }),
       priority: fc.integer(),
       tolerations: fc.array(fc.record({ key: fc.string() }), { maxLength: 2 }),
+      nodeSelector: fc.dictionary(fc.constantFrom('zone', 'arch'), fc.string()),
+      affinity: fc.record({ podAntiAffinity: fc.record({ weight: fc.integer() }) }),
+      hostAliases: fc.array(fc.record({ ip: fc.constant('10.0.0.1'), hostnames: fc.array(fc.string()) }), {
+        maxLength: 2,
+      }),
+      hostNetwork: fc.constant(false),
+      dnsPolicy: fc.constantFrom('ClusterFirst', 'None'),
+      dnsConfig: fc.record({ searches: fc.array(fc.string(), { maxLength: 2 }) }),
+      securityContext: fc.record({ fsGroup: fc.integer(), runAsUser: fc.integer() }, { requiredKeys: [] }),
+      imagePullSecrets: fc.uniqueArray(fc.record({ name }), { maxLength: 2, selector: (secret) => secret.name }),
+      serviceAccountName: fc.constantFrom('web', ''),
+      terminationGracePeriodSeconds: fc.nat(),
+      topologySpreadConstraints: fc.array(fc.record({ maxSkew: fc.nat() }), { maxLength: 1 }),
     },
     { requiredKeys: ['containers'] },
   ),
@@ -80,6 +93,16 @@ const settings = [
   testSettings({ pilot: { cni: { enabled: true, provider: 'multus' } } }, {}, { nativeSidecars: 'enabled' }),
   testSettings({ global: { agentless: { enabled: true } } }, {}, { openShift: true }),
 ];
+
+/** What a template may add to; the author's part of these is looked at apart. */
+const shared = new Set(['containers', 'initContainers', 'volumes', 'imagePullSecrets', 'securityContext']);
+/** Annotations that injection writes itself, or completes: ports of the proxy's own are not to be captured. */
+const written = new Set([
+  ...knownAnnotations.filter((key) => key.startsWith('traffic.sidecar.istio.io/')),
+  'sidecar.istio.io/interceptionMode',
+  ...['sidecar.istio.io/status', 'proxy.istio.io/overrides', 'istio.io/rev'],
+  ...['prometheus.io/port', 'prometheus.io/path', 'prometheus.io/scrape'],
+]);
 
 const injected = new Set([proxyName, 'istio-init', 'istio-validation']);
 const probes = ['readinessProbe', 'livenessProbe', 'startupProbe', 'lifecycle'];
@@ -108,8 +131,14 @@ describe('any pod', () => {
         if (answer.kind !== 'injected') return;
         const after = changed(before, answer.patch);
         expect(after.metadata?.annotations?.['sidecar.istio.io/status']).toBeDefined();
-        expect(after.spec?.['priority']).toEqual(before.spec?.['priority']);
-        expect(after.spec?.['tolerations']).toEqual(before.spec?.['tolerations']);
+        const rest = (of: Pod) => Object.entries(of.spec ?? {}).filter(([field]) => !shared.has(field));
+        expect(Object.fromEntries(rest(after))).toEqual(Object.fromEntries(rest(before)));
+        for (const list of ['volumes', 'imagePullSecrets'] as const) {
+          expect(after.spec?.[list] ?? []).toEqual(expect.arrayContaining([...((before.spec?.[list] as []) ?? [])]));
+        }
+        expect(after.spec?.['securityContext'] ?? {}).toMatchObject(before.spec?.['securityContext'] ?? {});
+        const said = Object.entries(before.metadata?.annotations ?? {}).filter(([key]) => !written.has(key));
+        expect(after.metadata?.annotations).toMatchObject(Object.fromEntries(said));
         expect(after.metadata?.labels).toMatchObject({ ...before.metadata?.labels, ...injectedLabels(after, before) });
         const isGrpc = (before.metadata?.annotations?.['inject.istio.io/templates'] ?? '').startsWith('grpc');
         const status = before.metadata?.annotations?.['sidecar.istio.io/status'];
