@@ -65,6 +65,12 @@ interface WatchOutcome {
   readonly events: number;
 }
 
+/** Told of a watch: that the server agreed to it, and of each event after it was taken. */
+interface WatchHooks {
+  readonly opened?: () => void;
+  readonly taken?: (event: WatchEvent) => void;
+}
+
 class Reflector {
   readonly #options: ReflectorOptions;
   readonly #sink: ReflectorSink;
@@ -75,8 +81,8 @@ class Reflector {
   #path = 0;
   #synced = false;
   #streaming = true;
-  /** Attempts to read everything since the last that succeeded. */
-  #attempts = 0;
+  /** A stream was opened that was to tell everything, and did not. */
+  #incomplete = false;
   /** Steps in a row that brought nothing new: each waits longer than the one before. */
   #failures = 0;
   #absences = 0;
@@ -109,11 +115,13 @@ class Reflector {
   }
 
   /**
-   * Reads everything: as a stream that goes on as a watch where the server can, else in pages. Both by turns while
-   * neither succeeds: there are servers that ignore what they do not know.
+   * Reads everything: as a stream that goes on as a watch where the server can, else in pages. After a stream that did
+   * not tell everything it is the turn of pages: there are servers that ignore what they do not know.
    */
   async #read(): Promise<Step> {
-    return this.#streaming && this.#attempts++ % 2 === 0 ? this.#readStream() : this.#readPages();
+    const streams = this.#streaming && !this.#incomplete;
+    this.#incomplete = false;
+    return streams ? this.#readStream() : this.#readPages();
   }
 
   async #readStream(): Promise<Step> {
@@ -122,7 +130,10 @@ class Reflector {
     // What arrives before the end of the initial events is no state to resume from.
     this.#version = undefined;
     const query = 'watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true';
-    const end = await this.#watch(query, initialIdleMs, (event) => {
+    const opened = (): void => {
+      this.#incomplete = true;
+    };
+    const taken = (event: WatchEvent): void => {
       const key = keyOf(event.object);
       if (event.type === 'BOOKMARK' && annotationOf(event.object, initialEventsEnd) === 'true') {
         complete = true;
@@ -133,7 +144,8 @@ class Reflector {
         if (event.type === 'DELETED') seen.delete(key);
         else seen.add(key);
       }
-    });
+    };
+    const end = await this.#watch(query, initialIdleMs, { opened, taken });
     if (end.status === 404) return this.#absent();
     // Servers without streaming lists refuse the parameter; 422 is Invalid.
     if (end.status === 400 || end.status === 422) {
@@ -190,7 +202,7 @@ class Reflector {
 
   async #follow(version: string): Promise<Step> {
     const query = `watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
-    const end = await this.#watch(query, idleMs, () => undefined);
+    const end = await this.#watch(query, idleMs);
     if (end.status === 404) return this.#absent();
     // An end without any event is either a server that closes at once or a quiet kind: the pause is short at first.
     if (end.events === 0 || end.expired) this.#failures++;
@@ -199,7 +211,7 @@ class Reflector {
     return 'resume';
   }
 
-  async #watch(query: string, silenceMs: number, also: (event: WatchEvent) => void): Promise<WatchOutcome> {
+  async #watch(query: string, silenceMs: number, hooks: WatchHooks = {}): Promise<WatchOutcome> {
     let expired = false;
     let count = 0;
     const stop = new AbortController();
@@ -214,13 +226,14 @@ class Reflector {
         }
         count++;
         this.#take(event);
-        also(event);
+        hooks.taken?.(event);
       }
       if (count > 0) this.#failures = 0;
       this.#sink.flush();
     };
     const onOpen = (): void => {
       this.#absences = 0;
+      hooks.opened?.();
       if (this.#synced) this.#report(true, '');
     };
     try {
@@ -265,7 +278,7 @@ class Reflector {
 
   #nowSynced(): void {
     this.#failures = 0;
-    this.#attempts = 0;
+    this.#incomplete = false;
     this.#absences = 0;
     this.#synced = true;
     this.#report(true, '');
@@ -274,7 +287,6 @@ class Reflector {
   /** The kind is not there in this version: the next path is tried, and after the last one there is nothing. */
   #absent(): Step {
     this.#version = undefined;
-    this.#attempts = 0;
     this.#path++;
     if (this.#path < this.#options.paths.length) return 'relist';
     this.#path = 0;
