@@ -183,8 +183,11 @@ test('refusals are no emptiness: it is not in sync, keeps trying, and waits long
 });
 
 test('a server that hangs up at once is not asked in a tight loop', async () => {
-  const { waits } = await play([{ events: [bookmark(1, true)] }, {}, {}, {}, {}]);
-  expect(waits).toEqual([100, 200, 400, 800]);
+  const ended = await play([{ events: [bookmark(1, true)] }, {}, {}, {}, {}]);
+  expect(ended.waits).toEqual([100, 200, 400, 800]);
+  const broken: Turn = { end: 'break' };
+  const { waits } = await play([{ events: [bookmark(1, true)] }, broken, broken, broken, broken]);
+  expect(waits.slice(0, 4)).toEqual([200, 400, 800, 1600]);
 });
 
 test('servers without streaming lists are read in pages', async () => {
@@ -207,3 +210,21 @@ test('servers without streaming lists are read in pages', async () => {
   expect(urls.at(-2)).toContain('resourceVersion=9');
   expect(statuses[0]).toMatchObject({ synced: true });
 });
+
+test.each<[string, Turn]>([
+  ['with an event', { events: [gone] }],
+  ['with a status', { status: 410 }],
+])(
+  'a server that is back after a long outage, and says %s that our version is too old, is read at once',
+  async (_, expired) => {
+    const refused = Array.from({ length: 8 }, () => ({ status: 500 }));
+    const { waits, told } = await play([
+      { events: [added('a', 1), bookmark(5, true)], end: 'break' },
+      ...refused,
+      expired,
+      { events: [added('a', 1), added('b', 7), bookmark(9, true)] },
+    ]);
+    expect(told).toEqual(['n/a@1', 'n/b@7']);
+    expect(waits.slice(7)).toEqual([10_000, 10_000, 100]);
+  },
+);

@@ -85,6 +85,8 @@ class Reflector {
   #incomplete = false;
   /** Steps in a row that brought nothing new: each waits longer than the one before. */
   #failures = 0;
+  /** Watches in a row that the server agreed to and that brought nothing: a server that is back is not made to wait for. */
+  #barren = 0;
   #absences = 0;
 
   constructor(options: ReflectorOptions, sink: ReflectorSink, signal: AbortSignal) {
@@ -110,8 +112,9 @@ class Reflector {
   }
 
   async #backOff(): Promise<void> {
-    if (this.#failures === 0) return;
-    await this.#wait(Math.min(firstDelayMs * 2 ** Math.min(this.#failures - 1, 10), maxDelayMs));
+    const fruitless = this.#failures + this.#barren;
+    if (fruitless === 0) return;
+    await this.#wait(Math.min(firstDelayMs * 2 ** Math.min(fruitless - 1, 10), maxDelayMs));
   }
 
   /**
@@ -154,7 +157,7 @@ class Reflector {
     }
     if (end.status !== 200) throw new Error(`${end.status} ${end.message}`);
     if (!complete) this.#report(false, `everything was to be read, but ${end.message}`);
-    if (!complete || end.expired) this.#failures++;
+    if (!complete || end.expired) this.#barren++;
     return complete && !end.expired ? 'resume' : 'relist';
   }
 
@@ -204,16 +207,22 @@ class Reflector {
     const query = `watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
     const end = await this.#watch(query, idleMs);
     if (end.status === 404) return this.#absent();
-    // An end without any event is either a server that closes at once or a quiet kind: the pause is short at first.
-    if (end.events === 0 || end.expired) this.#failures++;
-    if (end.status === 410 || end.expired) return 'relist';
+    if (end.status === 410) {
+      // It answers, so what failed before is over.
+      this.#failures = 0;
+      this.#barren++;
+      return 'relist';
+    }
     if (end.status !== 200) throw new Error(`${end.status} ${end.message}`);
-    return 'resume';
+    // An end without any event is either a server that closes at once or a quiet kind: the pause is short at first.
+    if (end.events === 0 || end.expired) this.#barren++;
+    return end.expired ? 'relist' : 'resume';
   }
 
   async #watch(query: string, silenceMs: number, hooks: WatchHooks = {}): Promise<WatchOutcome> {
     let expired = false;
     let count = 0;
+    let isOpen = false;
     const stop = new AbortController();
     const signal = AbortSignal.any([this.#signal, stop.signal]);
     const onEvents = (events: readonly WatchEvent[]): void => {
@@ -228,11 +237,13 @@ class Reflector {
         this.#take(event);
         hooks.taken?.(event);
       }
-      if (count > 0) this.#failures = 0;
+      if (count > 0) this.#barren = 0;
       this.#sink.flush();
     };
     const onOpen = (): void => {
       this.#absences = 0;
+      this.#failures = 0;
+      isOpen = true;
       hooks.opened?.();
       if (this.#synced) this.#report(true, '');
     };
@@ -241,6 +252,7 @@ class Reflector {
       return { ...end, expired, events: count };
     } catch (error) {
       if (expired) return { status: 200, message: 'expired', expired, events: count };
+      if (isOpen && count === 0) this.#barren++;
       throw error;
     }
   }
@@ -278,6 +290,7 @@ class Reflector {
 
   #nowSynced(): void {
     this.#failures = 0;
+    this.#barren = 0;
     this.#incomplete = false;
     this.#absences = 0;
     this.#synced = true;
