@@ -39,6 +39,7 @@ export const diagnosticCodes = {
   'shadowed-config': 'The setting has no effect because another one takes precedence.',
   'deprecated-field': 'The field still works but has a successor.',
   'invalid-secret': 'The Secret does not hold a usable certificate, key or CA.',
+  'contested-object': 'Another writer keeps changing what the control plane writes; it has given in.',
   'kept-last-good': 'The object became invalid; its last valid version stays in force.',
 } as const satisfies Record<string, string>;
 

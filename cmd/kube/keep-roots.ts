@@ -24,6 +24,8 @@ export function keepRoots(plane: ControlPlane, leading: Omit<LeadingOptions, 'le
       return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
     },
     sleep: rest,
+    monotonic: () => performance.now(),
+    report: store.sinkOf('roots').report,
     log: warn,
   });
   const lead = whileLeading({ ...leading, lease: rootsLease(settings.revision) }, (leads) => roots.lead(leads));

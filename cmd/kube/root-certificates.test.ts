@@ -15,7 +15,7 @@ function world() {
     sink.apply([{ kind: object.kind as 'ConfigMap', key, object }]);
   };
   const calls: string[] = [];
-  const state = { roots: 'one', refuse: 0, undiscovered: '' };
+  const state = { roots: 'one', refuse: 0, undiscovered: '', now: 0 };
   const api: Pick<KubeApi, 'send'> = {
     send: async (method, path, body) => {
       const namespace = path.split('/')[4] ?? '';
@@ -34,6 +34,8 @@ function world() {
     roots: () => state.roots,
     isDiscovered: (namespace) => namespace !== state.undiscovered,
     sleep: () => new Promise((resolve) => setImmediate(resolve)),
+    monotonic: () => state.now,
+    report: sink.report,
     log: () => undefined,
   });
   const sync = () => sink.status({ synced: true, connected: true, since: 0 });
@@ -102,4 +104,36 @@ test('nothing is written after it was disposed', async () => {
   sync();
   await settle();
   expect(calls).toEqual([]);
+});
+
+test('who is overwritten again and again gives in with a finding, until other roots are in force or time has passed', async () => {
+  const { roots, store, calls, sync, state, put, rootOf } = world();
+  state.undiscovered = 'b';
+  roots.lead(true);
+  sync();
+  await settle();
+  const theirs = { data: { 'root-cert.pem': 'theirs' } };
+  const other = () => {
+    if (rootOf('a') === 'theirs') return;
+    put({ kind: 'ConfigMap', metadata: { name: 'istio-ca-root-cert', namespace: 'a' }, ...theirs });
+  };
+  const fight = async (): Promise<number> => {
+    const before = calls.length;
+    for (let i = 0; i < 20; i++) {
+      other();
+      await settle();
+    }
+    return calls.length - before;
+  };
+  expect(await fight()).toBe(5);
+  expect(store.findings().map(({ code, object }) => [code, object?.namespace])).toEqual([['contested-object', 'a']]);
+  state.roots = 'two';
+  roots.lookAtAll();
+  await settle();
+  expect([rootOf('a'), store.findings()]).toEqual(['two', []]);
+  expect(await fight()).toBe(4);
+  state.now = 600_000;
+  roots.lookAtAll();
+  await settle();
+  expect([rootOf('a'), store.findings()]).toEqual(['two', []]);
 });

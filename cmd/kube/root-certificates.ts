@@ -1,4 +1,5 @@
 // Keeps a ConfigMap with the roots (istio-ca-root-cert) in every namespace, so that pods know whom to trust (contract 1.2).
+import { type Diagnostic, warningOf } from '../../config/diagnostic.ts';
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
@@ -20,6 +21,10 @@ export interface RootCertificatesOptions {
   readonly isDiscovered: (namespace: string) => boolean;
   /** Resolves early, without error, when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds on a clock of which only differences count. */
+  readonly monotonic: () => number;
+  /** The findings about a namespace's ConfigMap; replaces what was reported before. */
+  readonly report: (namespace: string, findings: readonly Diagnostic[]) => void;
   readonly log: (message: string) => void;
 }
 
@@ -38,6 +43,10 @@ const workers = 8;
 /** A replica that does not lead fills in what the leader left out for so long; it overwrites nothing. */
 const patienceMs = 3_000;
 
+/** So often what is there is changed, each time within `contestMs` of the last; then it is another writer's. */
+const mostRewrites = 5;
+const contestMs = 600_000;
+
 /** Whether a namespace is to have the roots: not Kubernetes' own, and not one that is ending. */
 export function wantsRoots(namespace: string, phase: string | undefined): boolean {
   return !ownNamespaces.has(namespace) && phase !== 'Terminating';
@@ -55,6 +64,9 @@ export class RootCertificates implements AsyncDisposable {
   readonly #due = new Set<string>();
   /** Namespaces that somebody works on. */
   readonly #busy = new Map<string, Promise<void>>();
+  /** What was changed lately, and to which roots: other roots are a new reason to change it. */
+  readonly #rewrites = new Map<string, { readonly roots: string; readonly times: number; readonly at: number }>();
+  readonly #contested = new Set<string>();
   readonly #unsubscribe: readonly (() => void)[];
   #leading = false;
 
@@ -94,7 +106,28 @@ export class RootCertificates implements AsyncDisposable {
   }
 
   #look(namespace: string): void {
+    this.#tell(namespace);
     if (this.#needs(namespace)) this.#due.add(namespace);
+  }
+
+  /** Two who overwrite each other help nobody: the one who can tell gives in, and says so. */
+  #isContested(namespace: string): boolean {
+    const { roots, monotonic } = this.#options;
+    const last = this.#rewrites.get(namespace);
+    return last?.roots === roots() && last.times >= mostRewrites && monotonic() - last.at < contestMs;
+  }
+
+  #tell(namespace: string): void {
+    const { store, name, roots, report } = this.#options;
+    const found = store.get('ConfigMap', `${namespace}/${name}`);
+    const isLost = found !== undefined && !isCurrent(found, roots()) && this.#isContested(namespace);
+    if (isLost === this.#contested.has(namespace)) return;
+    if (isLost) this.#contested.add(namespace);
+    else this.#contested.delete(namespace);
+    const object = { kind: 'ConfigMap', namespace, name };
+    const message = `another writer changed it back ${mostRewrites} times; it is left with other roots than ours`;
+    const help = 'give both control planes one CA, or end the other one';
+    report(namespace, isLost ? [warningOf('contested-object', message, { object, help })] : []);
   }
 
   /** Before everything was read, a ConfigMap that seems missing may well be there. */
@@ -103,7 +136,8 @@ export class RootCertificates implements AsyncDisposable {
     const object = store.synced && roots() !== '' ? store.get('Namespace', `/${namespace}`) : undefined;
     if (object === undefined || !wantsRoots(namespace, object.status?.phase) || !isDiscovered(namespace)) return false;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
-    return this.#leading ? !isCurrent(found, roots()) : found === undefined;
+    if (found === undefined) return true;
+    return this.#leading && !isCurrent(found, roots()) && !this.#isContested(namespace);
   }
 
   #work(): void {
@@ -139,6 +173,7 @@ export class RootCertificates implements AsyncDisposable {
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
     const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [rootKey]: roots() } };
     const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
+    if (there) this.#noteRewrite(namespace);
     const answer = there
       ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
       : await api.send('POST', folder, {
@@ -152,5 +187,13 @@ export class RootCertificates implements AsyncDisposable {
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
     if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
     throw refusal(answer);
+  }
+
+  #noteRewrite(namespace: string): void {
+    const [roots, at] = [this.#options.roots(), this.#options.monotonic()];
+    const last = this.#rewrites.get(namespace);
+    const goesOn = last?.roots === roots && at - last.at < contestMs;
+    this.#rewrites.set(namespace, { roots, at, times: goesOn ? last.times + 1 : 1 });
+    for (const [other, rewrite] of this.#rewrites) if (at - rewrite.at >= contestMs) this.#rewrites.delete(other);
   }
 }

@@ -1,4 +1,6 @@
 // What operators are told of an API server that is away and of a right that is missing: /ready, log, status and metrics.
+import { readFile } from 'node:fs/promises';
+import { join, matchesGlob } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type PolicyRule, rbacObjects } from '../../cmd/kube/rbac.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
@@ -146,4 +148,16 @@ test('what it knows is counted', async () => {
   expect(await metric('istiod_managed_clusters', '{cluster_type="local"}')).toBe(1);
   expect(await metric('pilot_virt_services')).toBe(0);
   expect(await metric('pilot_no_ip')).toBe(0);
+});
+
+test('every metric of its own is in the documentation', async () => {
+  const docs = await readFile(join(import.meta.dirname, '..', '..', 'docs', 'kubernetes.md'), 'utf8');
+  const known = [...docs.matchAll(/`([a-z0-9_*{},]+?)(?:\{[a-z_]+(?:,[a-z_]+)*\})?`/g)].flatMap(([, name = '']) => {
+    const [, head = name, choices, tail = ''] = /^(.*)\{(.*)\}(.*)$/.exec(name) ?? [];
+    return (choices?.split(',') ?? ['']).map((one) => `${head}${one}${tail}`);
+  });
+  const names = [...(await plane.get('/metrics')).matchAll(/^# TYPE (\S+)/gm)].map(([, name = '']) => name);
+  const own = names.filter((name) => !/^(process|nodejs)_/.test(name));
+  expect(own.length).toBeGreaterThan(30);
+  expect(own.filter((name) => !known.some((pattern) => matchesGlob(name, pattern)))).toEqual([]);
 });
