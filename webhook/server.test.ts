@@ -2,39 +2,43 @@
 import { request as httpRequest } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
 import { connect as netConnect } from 'node:net';
-import { connect as tlsConnect } from 'node:tls';
+import { type TLSSocket, connect as tlsConnect } from 'node:tls';
 import { applyPatch } from 'rfc6902';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { validateObject } from '../config/validate.ts';
 import { emptyCluster, selfSigned, testPod, testSettings } from '../test/support/webhook.ts';
-import { startWebhookServer, type WebhookServer } from './server.ts';
+import { startWebhookServer, type WebhookServer, type WebhookServerOptions } from './server.ts';
 
 interface Answer {
   readonly status: number;
   readonly body: string;
+  /** The common name of the server's certificate. */
+  readonly peer: unknown;
 }
 
 const certificate = selfSigned('first.test');
 const counted: string[] = [];
 let server: WebhookServer;
 
+const options: WebhookServerOptions = {
+  host: '127.0.0.1',
+  port: 0,
+  certificate,
+  headersTimeout: 1_000,
+  requestTimeout: 2_000,
+  settings: () => testSettings(),
+  cluster: emptyCluster,
+  validators: { object: (raw) => validateObject(raw, { unknown: 'ignore' }) },
+  now: () => performance.now() / 1_000,
+  metrics: {
+    injected: (outcome, seconds) => counted.push(`${outcome} ${seconds >= 0}`),
+    validated: (resource, outcome) => counted.push(`${resource.resource} ${outcome}`),
+    httpError: (webhook, status) => counted.push(`${webhook} ${status}`),
+  },
+};
+
 beforeAll(async () => {
-  server = await startWebhookServer({
-    host: '127.0.0.1',
-    port: 0,
-    certificate,
-    headersTimeout: 1_000,
-    requestTimeout: 2_000,
-    settings: () => testSettings(),
-    cluster: emptyCluster,
-    validators: { object: (raw) => validateObject(raw, { unknown: 'ignore' }) },
-    now: () => performance.now() / 1_000,
-    metrics: {
-      injected: (outcome, seconds) => counted.push(`${outcome} ${seconds >= 0}`),
-      validated: (resource, outcome) => counted.push(`${resource.resource} ${outcome}`),
-      httpError: (webhook, status) => counted.push(`${webhook} ${status}`),
-    },
-  });
+  server = await startWebhookServer(options);
 });
 
 afterAll(() => server.close());
@@ -52,17 +56,48 @@ function send(path: string, body: string | Buffer, options: RequestOptions = {})
         ...options,
       },
       (response) => {
+        const peer = (response.socket as TLSSocket).getPeerCertificate().subject?.CN;
         let text = '';
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => {
           text += chunk;
         });
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text, peer }));
         response.on('error', reject);
       },
     );
     call.on('error', reject);
     call.end(body);
+  });
+}
+
+interface Drip {
+  readonly every: number;
+  readonly text: string;
+}
+
+/** Says something over TLS and hears until the server closes. `drip` is said again and again until then. */
+function converse(headers: string, body: readonly Buffer[], drip?: Drip): Promise<string> {
+  return new Promise((resolve) => {
+    let heard = '';
+    const socket = tlsConnect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false }, () => {
+      socket.write(headers);
+      for (const part of body) socket.write(part);
+    });
+    const dripping = drip === undefined ? undefined : setInterval(() => socket.write(drip.text), drip.every);
+    const end = () => {
+      clearInterval(dripping);
+      socket.destroy();
+      resolve(heard);
+    };
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => {
+      heard += text;
+      // The server need not close at once what it has answered; a whole answer is what counts.
+      if (/\r\n\r\n.+/s.test(heard)) end();
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', end);
   });
 }
 
@@ -185,24 +220,60 @@ describe('bad calls', () => {
     ['an unknown version', review(testPod()).replace('k8s.io/v1', 'k8s.io/v7'), {}, 400],
     ['no uid', review(testPod()).replace('"u-1"', '""'), {}, 400],
     ['1,000 levels', review(JSON.parse(`${'['.repeat(500)}${']'.repeat(500)}`)), {}, 400],
-    ['10 MB', Buffer.alloc(10 * 1024 * 1024, 0x20), {}, 413],
     ['another content type', review(testPod()), { headers: { 'content-type': 'application/xml' } }, 415],
     ['another method', '', { method: 'PUT' }, 404],
     ['a variable that is none', review(testPod()), { path: '/inject/a%20b/c' }, 400],
   ])('of %s gets its code', async (_name, body, options, status) => {
-    // The server may close a connection whose body it refuses to read.
-    const answer = await send('/inject', body, options).catch(() => ({ status: 413 }));
-    expect(answer.status).toBe(status);
+    expect((await send('/inject', body, options)).status).toBe(status);
+    expect((await send('/ready', '', { method: 'GET' })).status).toBe(200);
+  });
+
+  const megabyte = Buffer.alloc(1024 * 1024, 0x20);
+  const chunk = Buffer.concat([Buffer.from('100000\r\n'), megabyte, Buffer.from('\r\n')]);
+
+  test.each<[string, string, readonly Buffer[]]>([
+    ['a length', 'Content-Length: 10485760', []],
+    ['chunks', 'Transfer-Encoding: chunked', Array.from({ length: 7 }, () => chunk)],
+  ])('of 10 MB, said by %s, get 413', async (_name, header, parts) => {
+    const answer = await converse(
+      `POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n${header}\r\n\r\n`,
+      parts,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 413 .*the body is too large$/s);
     expect((await send('/ready', '', { method: 'GET' })).status).toBe(200);
   });
 
   test('of plain HTTP are cut off', async () => {
     const outcome = await new Promise<string>((resolve) => {
       const call = httpRequest({ host: '127.0.0.1', port: server.port, path: '/ready' }, () => resolve('answered'));
-      call.on('error', () => resolve('refused'));
+      call.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
       call.end();
     });
-    expect(outcome).toBe('refused');
+    expect(outcome).toBe('ECONNRESET');
+    expect((await send('/ready', '', { method: 'GET' })).status).toBe(200);
+  });
+
+  test('by a client that never finishes its body get 408', async () => {
+    const dripping: Drip = { every: 100, text: ' ' };
+    const headers =
+      'POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n';
+    expect(await converse(headers, [], dripping)).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('by more connections than are allowed are cut off, and others go on', async () => {
+    await using small = await startWebhookServer({ ...options, maxConnections: 2 });
+    const open = () => tlsConnect({ host: '127.0.0.1', port: small.port, rejectUnauthorized: false });
+    const held = [open(), open()];
+    await Promise.all(held.map((socket) => new Promise((resolve) => socket.once('secureConnect', resolve))));
+    const third = open();
+    expect(await new Promise((resolve) => third.once('error', () => resolve('cut off')))).toBe('cut off');
+    held[0]?.destroy();
+    await expect
+      .poll(() => send('/ready', '', { method: 'GET', port: small.port }).catch(() => undefined))
+      .toMatchObject({
+        status: 200,
+      });
+    held[1]?.destroy();
   });
 
   test('by a client that never finishes its headers or handshake are cut off', async () => {
@@ -225,22 +296,19 @@ test('counts what happened', () => {
   expect(counted).toEqual(expect.arrayContaining(['inject 413', 'inject 415', 'inject 400', 'gateways passed']));
 });
 
-test('uses a new certificate without refusing a call', async () => {
+test('uses a new certificate without refusing a call, also on connections that were open', async () => {
   const next = selfSigned('second.test');
-  const agent = new Agent({ keepAlive: true, maxSockets: 2, rejectUnauthorized: false });
-  const statuses: number[] = [];
-  for (let i = 0; i < 40; i++) {
-    if (i === 20) server.rotate(next);
-    const fresh = i % 2 === 0 ? { agent } : {};
-    statuses.push((await send('/inject', review(testPod()), fresh)).status);
-  }
+  const agent = new Agent({ keepAlive: true, maxSockets: 1, maxCachedSessions: 0, rejectUnauthorized: false });
+  const names: unknown[] = [];
+  const call = async () => {
+    const { status, peer } = await send('/inject', review(testPod()), { agent });
+    expect(status).toBe(200);
+    names.push(peer);
+  };
+  for (let i = 0; i < 3; i++) await call();
+  server.rotate(next);
+  // The connection that is open answers once more, and says that it closes.
+  for (let i = 0; i < 3; i++) await call();
   agent.destroy();
-  expect(statuses.every((status) => status === 200)).toBe(true);
-  const name = await new Promise((resolve) => {
-    const socket = tlsConnect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false }, () => {
-      resolve(socket.getPeerCertificate().subject.CN);
-      socket.end();
-    });
-  });
-  expect(name).toBe('second.test');
+  expect(names).toEqual([...Array(4).fill('first.test'), ...Array(2).fill('second.test')]);
 });

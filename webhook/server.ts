@@ -1,7 +1,7 @@
 // The webhooks' HTTPS server: /inject, /validate and /ready, for calls from the API server.
 
 import type { Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { SecureContextOptions } from 'node:tls';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import { injectAdmitted } from './admit.ts';
@@ -55,12 +55,14 @@ export interface WebhookServerOptions extends WebhookHandlers {
   /** How long a client may take for the headers and for a whole request, in milliseconds. Default 5 s and 15 s. */
   readonly headersTimeout?: number;
   readonly requestTimeout?: number;
+  /** Connections at a time; further ones are cut off at once. Default 1,000: an API server has one for each call under way. */
+  readonly maxConnections?: number;
 }
 
 /** A running server. */
 export interface WebhookServer extends AsyncDisposable {
   readonly port: number;
-  /** Uses another certificate for handshakes from now on; open connections stay. */
+  /** Uses another certificate for handshakes from now on; open connections end with the answer to their next call. */
   rotate(certificate: ServerCertificate): void;
   /** Answers what is under way, then closes. */
   close(): Promise<void>;
@@ -83,12 +85,23 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   });
   app.get('/ready', async (_request, reply) => reply.code(options.settings() === undefined ? 503 : 200).send());
   webhookRoutes(app as unknown as FastifyInstance, options);
-  await app.listen({ host: options.host, port: options.port });
   const server = app.server as Server;
+  server.maxConnections = options.maxConnections ?? 1_000;
+  let current: ServerCertificate = options.certificate;
+  const greetedWith = new WeakMap<Socket, ServerCertificate>();
+  server.on('secureConnection', (socket) => greetedWith.set(socket, current));
+  app.addHook('onSend', async (request, reply) => {
+    // The caller is told, so that it loses no call on its way: closing an idle connection could.
+    if (greetedWith.get(request.raw.socket) !== current) reply.header('connection', 'close');
+  });
+  await app.listen({ host: options.host, port: options.port });
   const close = () => app.close();
   return {
     port: (server.address() as AddressInfo).port,
-    rotate: (certificate) => server.setSecureContext({ ...certificate, minVersion: 'TLSv1.2' }),
+    rotate: (certificate) => {
+      current = certificate;
+      server.setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
@@ -97,7 +110,8 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
 function limits(options: WebhookServerOptions) {
   return {
     requestTimeout: options.requestTimeout ?? 15_000,
-    keepAliveTimeout: 60_000,
+    // Longer than an API server keeps an idle connection (90 s), which else might call just when it is being closed.
+    keepAliveTimeout: 120_000,
     // Idle connections are cut at once on close; requests under way are answered.
     forceCloseConnections: 'idle' as const,
     routerOptions: { maxParamLength: 4_096 },
