@@ -1,11 +1,16 @@
 // `meltemi check-inject`: what injection does with a pod, or with pods of a namespace, and why.
 import { Command } from 'commander';
 import { clusterReader } from '../config/sources/kube-reader.ts';
-import { explainInjection, type InjectionExplanation } from '../webhook/explain.ts';
+import {
+  explainInjection,
+  explainWebhooks,
+  type InjectionExplanation,
+  type RevisionSettings,
+} from '../webhook/explain.ts';
 import type { Pod } from '../webhook/pod.ts';
 import type { WebhookConfiguration } from '../webhook/registration.ts';
 import { openCluster } from './cluster.ts';
-import { type InjectionOptions, settingsOfCluster } from './injection-settings.ts';
+import { type InjectionOptions, settingsOfCluster, viewOf } from './injection-settings.ts';
 import { formatTable } from './print.ts';
 
 interface Options extends InjectionOptions {
@@ -25,7 +30,7 @@ export function checkInjectCommand(): Command {
     .option('--injectConfigMapName <name>', 'ConfigMap of the injector', 'istio-sidecar-injector')
     .option('--meshConfigMapName <name>', 'ConfigMap of the mesh', 'istio')
     .option('-i, --istioNamespace <namespace>', 'namespace of the control plane', 'istio-system')
-    .option('-r, --revision <revision>', 'revision of the control plane', '')
+    .option('-r, --revision <revision>', 'take the settings of this revision, whichever webhook is called', '')
     .option('--kubeconfig <path>', 'kubeconfig of the cluster')
     .option('--context <name>', 'context of the kubeconfig')
     .action(async (podName: string | undefined, options: Options) => {
@@ -35,10 +40,19 @@ export function checkInjectCommand(): Command {
       if (labels === undefined) throw new Error(`there is no namespace ${options.namespace}`);
       const pod = podName === undefined ? podOf(options.labels) : await reader.pod(options.namespace, podName);
       if (pod === undefined) throw new Error(`there is no pod ${podName} in namespace ${options.namespace}`);
-      const settings = await settingsOfCluster(reader, options, (message) => console.error(message));
-      const configurations = (await reader.mutatingWebhooks()) as readonly WebhookConfiguration[];
       const question = { namespace: { name: options.namespace, labels }, pod: pod as Pod };
-      print(explainInjection(question, configurations, settings.policy), options.output);
+      const configurations = (await reader.mutatingWebhooks()) as readonly WebhookConfiguration[];
+      const webhooks = explainWebhooks(question, configurations);
+      const settings = new Map<string, RevisionSettings>();
+      for (const { called, revision } of webhooks) {
+        if (!called || settings.has(revision)) continue;
+        const { read, notes } = await settingsOfCluster(reader, options, options.revision || revision);
+        settings.set(revision, read);
+        for (const note of notes) console.error(note);
+      }
+      const settingsFor = (revision: string) => settings.get(revision) ?? { problem: 'they were not read' };
+      const view = viewOf(await reader.kubeletVersions());
+      print(explainInjection(question, webhooks, settingsFor, view), options.output);
     });
 }
 
@@ -58,6 +72,8 @@ function podOf(labels: string | undefined): Pod {
   };
 }
 
+const outcomes = { injected: 'Injected', 'left alone': 'Not injected', refused: 'Refused' } as const;
+
 function print(explanation: InjectionExplanation, format: string): void {
   if (format === 'json') {
     console.log(JSON.stringify(explanation, undefined, 2));
@@ -71,5 +87,8 @@ function print(explanation: InjectionExplanation, format: string): void {
     webhook.reason,
   ]);
   console.log(formatTable(['CONFIGURATION', 'WEBHOOK', 'REVISION', 'CALLED', 'REASON'], rows));
-  console.log(`\n${explanation.injected ? 'Injected' : 'Not injected'}: ${explanation.reason}`);
+  const { outcome, reason, templates, proxy, warnings } = explanation;
+  console.log(`\n${outcomes[outcome]}: ${reason}`);
+  if (templates !== undefined) console.log(`Templates: ${templates.join(', ')}. Proxy: ${proxy}.`);
+  for (const warning of warnings) console.log(`Warning: ${warning}`);
 }

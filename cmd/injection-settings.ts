@@ -4,6 +4,7 @@ import { formatDiagnostic } from '../config/diagnostic.ts';
 import type { ClusterReader } from '../config/sources/kube-reader.ts';
 import { type InjectorSources, readSettings } from '../webhook/config-map.ts';
 import type { ClusterView, InjectionSettings } from '../webhook/context.ts';
+import type { RevisionSettings } from '../webhook/explain.ts';
 
 /** Options that `kube-inject` and `check-inject` share; names as istioctl has them. */
 export interface InjectionOptions {
@@ -26,7 +27,7 @@ export function isLocal(options: InjectionOptions): boolean {
 /** Settings from files; what no file gives takes its default. Throws with the finding where they are unsound. */
 export async function settingsOfFiles(options: InjectionOptions): Promise<InjectionSettings> {
   const { injectConfigFile: config, valuesFile: values, meshConfigFile: mesh } = options;
-  return settingsOf(
+  const read = settingsOf(
     {
       ...(config === undefined ? {} : { config: await textOf(config) }),
       ...(values === undefined ? {} : { values: await textOf(values) }),
@@ -34,33 +35,47 @@ export async function settingsOfFiles(options: InjectionOptions): Promise<Inject
     },
     options,
   );
+  return usable(read);
 }
 
-/**
- * Settings from the ConfigMaps of a revision. Without the injector's, the built-in defaults count, as they do for a
- * control plane that finds none; `tell` hears of it.
- */
+/** What the ConfigMaps of a revision say, and where they say nothing. */
+export interface ClusterSettings {
+  readonly read: RevisionSettings;
+  /** Sentences about defaults that were taken. */
+  readonly notes: readonly string[];
+}
+
+/** Settings from the ConfigMaps of a revision; like the control plane, what is absent takes its default. */
 export async function settingsOfCluster(
   reader: ClusterReader,
   options: InjectionOptions,
-  tell: (message: string) => void,
-): Promise<InjectionSettings> {
-  const suffix = options.revision === '' || options.revision === 'default' ? '' : `-${options.revision}`;
-  const name = `${options.injectConfigMapName}${suffix}`;
-  const injector = await reader.configMap(options.istioNamespace, name);
-  if (injector === undefined) {
-    tell(`There is no ConfigMap ${name} in namespace ${options.istioNamespace}: the built-in settings count.`);
-  }
-  const mesh = await reader.configMap(options.istioNamespace, `${options.meshConfigMapName}${suffix}`);
+  revision = options.revision,
+): Promise<ClusterSettings> {
+  const suffix = revision === '' || revision === 'default' ? '' : `-${revision}`;
+  const names = { injector: `${options.injectConfigMapName}${suffix}`, mesh: `${options.meshConfigMapName}${suffix}` };
+  const injector = await reader.configMap(options.istioNamespace, names.injector);
+  const mesh = await reader.configMap(options.istioNamespace, names.mesh);
   const { config, values } = injector ?? {};
-  return settingsOf(
-    {
-      ...(config === undefined ? {} : { config }),
-      ...(values === undefined ? {} : { values }),
-      ...(mesh?.['mesh'] === undefined ? {} : { mesh: mesh['mesh'] }),
-    },
-    options,
-  );
+  const absent = [...(injector === undefined ? [names.injector] : []), ...(mesh === undefined ? [names.mesh] : [])];
+  return {
+    read: settingsOf(
+      {
+        ...(config === undefined ? {} : { config }),
+        ...(values === undefined ? {} : { values }),
+        ...(mesh?.['mesh'] === undefined ? {} : { mesh: mesh['mesh'] }),
+      },
+      { ...options, revision },
+    ),
+    notes: absent.map(
+      (name) => `There is no ConfigMap ${name} in namespace ${options.istioNamespace}: its defaults count.`,
+    ),
+  };
+}
+
+/** The settings. Throws with the findings where they are unsound. */
+export function usable(read: RevisionSettings): InjectionSettings {
+  if ('problem' in read) throw new Error(read.problem);
+  return read.settings;
 }
 
 /** A view of the cluster with these nodes' kubelets, of whichever cluster is asked for. */
@@ -77,7 +92,7 @@ export function viewOf(kubeletVersions: ReadonlyMap<string, string>): ClusterVie
   };
 }
 
-function settingsOf(sources: InjectorSources, options: InjectionOptions): InjectionSettings {
+function settingsOf(sources: InjectorSources, options: InjectionOptions): RevisionSettings {
   const native = process.env['ENABLE_NATIVE_SIDECARS'];
   const read = readSettings(sources, {
     revision: options.revision,
@@ -85,8 +100,7 @@ function settingsOf(sources: InjectorSources, options: InjectionOptions): Inject
     compliancePolicy: process.env['COMPLIANCE_POLICY'] ?? '',
     openShift: false,
   });
-  if ('diagnostics' in read) throw new Error(read.diagnostics.map(formatDiagnostic).join('\n'));
-  return read.settings;
+  return 'diagnostics' in read ? { problem: read.diagnostics.map(formatDiagnostic).join('\n') } : read;
 }
 
 /** The largest file that is read, in bytes. */

@@ -11,6 +11,7 @@ import {
   settingsOfCluster,
   settingsOfFiles,
   textOf,
+  usable,
   viewOf,
 } from './injection-settings.ts';
 
@@ -52,8 +53,10 @@ async function settingsFor(options: Options) {
   if (isLocal(options)) return { settings: await settingsOfFiles(options), view: viewOf(new Map()) };
   using api = await openCluster(options);
   const reader = clusterReader(api);
+  const { read, notes } = await settingsOfCluster(reader, options);
+  for (const note of notes) console.error(note);
   return {
-    settings: await settingsOfCluster(reader, options, (message) => console.error(message)),
+    settings: usable(read),
     view: viewOf(await reader.kubeletVersions()),
   };
 }

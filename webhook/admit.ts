@@ -3,11 +3,17 @@ import type { ClusterView, InjectionRequest, InjectionSettings } from './context
 import { decideInjection, type InjectionDecision } from './decide.ts';
 import { injectPod } from './inject.ts';
 import { createPatch, type PatchOperation } from './json-patch.ts';
+import type { Pod } from './pod.ts';
 import { workloadOfPod } from './workload-meta.ts';
 
 /** The answer about one pod. */
 export type Admission =
-  | { readonly kind: 'injected'; readonly patch: readonly PatchOperation[] }
+  | {
+      readonly kind: 'injected';
+      readonly decision: InjectionDecision;
+      readonly pod: Pod;
+      readonly patch: readonly PatchOperation[];
+    }
   | { readonly kind: 'skipped'; readonly decision: InjectionDecision }
   | { readonly kind: 'refused'; readonly problems: readonly string[] };
 
@@ -24,5 +30,5 @@ export function injectAdmitted(
   const workload = workloadOfPod(pod, namespace);
   const result = injectPod({ ...request, namespace, workload }, settings, cluster);
   if (result.kind === 'refused') return result;
-  return { kind: 'injected', patch: createPatch(pod, result.pod) };
+  return { kind: 'injected', decision, pod: result.pod, patch: createPatch(pod, result.pod) };
 }

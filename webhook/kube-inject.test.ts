@@ -58,6 +58,23 @@ describe('text', () => {
     expect(output?.match(/name: istio-proxy/g)).toHaveLength(2);
   });
 
+  test.each([
+    ['apps/v1', 'DeploymentList', () => parse(deployment())],
+    ['v1', 'PodList', () => ({ metadata: { name: 'a' }, spec: { containers: [{ name: 'web', image: 'x' }] } })],
+  ])('of %s %s is injected, whether its items say what they are or not', (apiVersion, kind, itemOf) => {
+    const { apiVersion: _, kind: __, ...bare } = itemOf();
+    const { output } = inject(JSON.stringify({ apiVersion, kind, metadata: {}, items: [itemOf(), bare] }));
+    expect(output?.match(/name: istio-proxy/g)).toHaveLength(2);
+    const said = { apiVersion, kind: kind.replace('List', '') };
+    expect(memberAt(parse(output?.split('---')[0] ?? ''), 'items')).toMatchObject([said, said]);
+  });
+
+  test('of lists without workloads stays as it was written', () => {
+    const text = '# why\napiVersion: v1\nkind: ConfigMapList\nitems:\n  - metadata: { name: a }\n';
+    expect(inject(text).output).toBe(`${text}---\n`);
+    expect(inject('apiVersion: v1\nkind: GuestList\nitems: none\n').output).toContain('items: none');
+  });
+
   test('with one refused workload gives nothing', () => {
     const bad = deployment().replace('labels:', 'annotations: {sidecar.istio.io/interceptionMode: X}, labels:');
     const { output, diagnostics } = inject(`${deployment()}---\n${bad}`);

@@ -47,10 +47,10 @@ export const workloadKinds: readonly string[] = Object.keys(places);
 // Whoever names a manifest wants it injected: the cluster's policy and selectors are for pods that nobody named.
 const asked: InjectionPolicy = { policy: 'enabled', alwaysInjectSelector: [], neverInjectSelector: [] };
 
-/** Injects one object, or each of a List's. */
+/** Injects one object, or each of a list's: a List, or one of the lists that the API server answers (`PodList`). */
 export function injectObject(object: JsonObject, settings: InjectionSettings, cluster: ClusterView): WorkloadResult {
-  if (object['kind'] === 'List') return injectList(object, settings, cluster);
   const kind = String(object['kind']);
+  if (kind.endsWith('List') && Array.isArray(object['items'])) return injectList(object, settings, cluster);
   const place = Object.hasOwn(places, kind) ? places[kind] : undefined;
   const spec = place === undefined ? undefined : memberAt(object, ...place.spec);
   if (place === undefined || !isObject(spec)) return { kind: 'unchanged', object, skipped: [] };
@@ -103,14 +103,20 @@ function withAnnotatedMesh(
 }
 
 function injectList(list: JsonObject, settings: InjectionSettings, cluster: ClusterView): WorkloadResult {
+  // Items of `PodList` and the like need not say what they are.
+  const itemKind = String(list['kind']).replace(/List$/, '');
+  const implied = itemKind === '' ? {} : { apiVersion: list['apiVersion'], kind: itemKind };
   const items: JsonObject[] = [];
   const skipped: string[] = [];
+  let isUnchanged = itemKind !== '';
   for (const item of listOf(list['items']).filter(isObject)) {
-    const result = injectObject(item, settings, cluster);
+    const result = injectObject({ ...implied, ...item }, settings, cluster);
     if (result.kind === 'refused') return result;
+    if (result.kind === 'injected' || result.skipped.length > 0) isUnchanged = false;
     items.push(result.object);
     skipped.push(...result.skipped);
   }
+  if (isUnchanged) return { kind: 'unchanged', object: list, skipped };
   return { kind: 'injected', object: typedForm({ ...list, items }), skipped };
 }
 

@@ -132,6 +132,8 @@ async function stored(kind: WebhookConfiguration['kind'], name: string): Promise
   return (await api.client.get(object)) as unknown as WebhookConfiguration;
 }
 
+const bundle = async () =>
+  (await stored('ValidatingWebhookConfiguration', validator)).webhooks?.[0]?.clientConfig.caBundle;
 const failurePolicy = async () =>
   (await stored('ValidatingWebhookConfiguration', validator)).webhooks?.[0]?.failurePolicy;
 
@@ -220,15 +222,28 @@ describe('while it answers', () => {
     roots = `${certificate.cert}${next.cert}`;
     rootsChanged();
     const both = Buffer.from(roots).toString('base64');
-    await expect
-      .poll(
-        async () => (await stored('ValidatingWebhookConfiguration', validator)).webhooks?.[0]?.clientConfig.caBundle,
-      )
-      .toBe(both);
-    for (let i = 0; i < 30; i++) {
-      if (i === 10) server?.rotate(next);
-      await api.client.create(virtualService(`rotate-${i}`), { dryRun: true });
-    }
+    await expect.poll(bundle).toBe(both);
+    // Calls go on all the time: first with the old certificate, then with the new one, by which alone the API server is to
+    // check us in the end.
+    let calls = 0;
+    let isDone = false;
+    const caller = async (): Promise<void> => {
+      while (!isDone) await api.client.create(virtualService(`rotate-${calls++}`), { dryRun: true });
+    };
+    const callers = Promise.all(Array.from({ length: 8 }, caller));
+    const more = async (count: number): Promise<void> => {
+      const from = calls;
+      await Promise.race([callers, expect.poll(() => calls - from, { timeout: 30_000 }).toBeGreaterThan(count)]);
+    };
+    await more(50);
+    server?.rotate(next);
+    await more(100);
+    roots = next.cert;
+    rootsChanged();
+    await expect.poll(bundle).toBe(Buffer.from(roots).toString('base64'));
+    await more(100);
+    isDone = true;
+    await callers;
     certificate = next;
   });
 
@@ -249,13 +264,58 @@ describe('while it answers', () => {
 });
 
 describe('commands of a cluster', () => {
+  const injectorMap = (data: Record<string, string>): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'istio-sidecar-injector', namespace: 'istio-system' },
+    data,
+  });
+  const hubSettings = { config: 'policy: enabled', values: JSON.stringify({ global: { hub: 'hub.example.com' } }) };
+
   const meltemi = (...args: readonly string[]) =>
     run(process.execPath, ['cmd/main.ts', ...args, '--kubeconfig', api.kubeconfig], { cwd: root });
 
-  beforeAll(async () => {
-    const data = { config: 'policy: enabled', values: JSON.stringify({ global: { hub: 'hub.example.com' } }) };
-    const metadata = { name: 'istio-sidecar-injector', namespace: 'istio-system' };
-    await api.client.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data });
+  test('without ConfigMaps the defaults count, as in the control plane, and both commands say so', async () => {
+    const explained = await meltemi('check-inject', '-n', 'labelled');
+    expect(explained.stdout).toContain('Injected: The pod says nothing itself');
+    const note = 'There is no ConfigMap istio-sidecar-injector in namespace istio-system: its defaults count.';
+    expect(explained.stderr).toContain(note);
+    const folder = await mkdtemp(join(tmpdir(), 'inject-'));
+    try {
+      await writeFile(join(folder, 'web.json'), JSON.stringify(deploymentOf('default')));
+      const { stdout, stderr } = await meltemi('kube-inject', '-f', join(folder, 'web.json'));
+      expect(stdout).toContain('name: istio-proxy');
+      expect(stderr).toContain(note);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  test('check-inject explains a pod of the cluster by the answer that it would get', async () => {
+    const pod = (name: string, annotations: Record<string, string>): KubeObject => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'named', annotations },
+      spec: { containers: [{ name: 'web', image: 'x:1' }] },
+    });
+    await api.client.apply(namespaceOf('named'));
+    await api.client.create(pod('good', { 'inject.istio.io/templates': 'gateway' }));
+    await api.client.create(pod('bad', { 'sidecar.istio.io/interceptionMode': 'MAGIC' }));
+    await api.client.apply(namespaceOf('named', { 'istio-injection': 'enabled' }));
+    const good = await meltemi('check-inject', 'good', '-n', 'named');
+    expect(good.stdout).toContain('Injected: The pod says nothing itself');
+    expect(good.stdout).toContain('Templates: gateway. Proxy: container.');
+    const bad = await meltemi('check-inject', 'bad', '-n', 'named');
+    expect(bad.stdout).toMatch(
+      /^Refused: invalid value 'MAGIC' for annotation 'sidecar\.istio\.io\/interceptionMode'/m,
+    );
+    await expect(meltemi('check-inject', 'none', '-n', 'named')).rejects.toThrow('there is no pod none');
+  });
+
+  test('check-inject shows that settings which cannot be read refuse pods', async () => {
+    await api.client.apply(injectorMap({ config: 'templates: {mine: "x"}' }));
+    const { stdout } = await meltemi('check-inject', '-n', 'labelled');
+    expect(stdout).toMatch(/^Refused: The settings of revision default cannot be used: .*"mine" is not built in/m);
   });
 
   test.each([
@@ -264,6 +324,7 @@ describe('commands of a cluster', () => {
     ['silent', ['-l', 'sidecar.istio.io/inject=true'], "Injected: The pod's label"],
     ['foreign', [], 'the namespace has label istio.io/rev=other, not default'],
   ])('check-inject explains namespace %s %j', async (namespace, args, text) => {
+    await api.client.apply(injectorMap(hubSettings));
     expect((await meltemi('check-inject', '-n', namespace, ...args)).stdout).toContain(text);
   });
 
