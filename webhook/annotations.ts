@@ -1,4 +1,5 @@
 // Every annotation that injection obeys, with the check its value must pass before any of them takes effect.
+import { isObject, type JsonObject } from './json.ts';
 import { parseProxyConfig } from './proxy-config.ts';
 import { canonicalQuantity } from './quantity.ts';
 
@@ -35,10 +36,11 @@ const singleLine: { readonly [name: string]: Check } = {
   'sidecar.istio.io/statsInclusionPrefixes': anyLine,
   'sidecar.istio.io/statsInclusionSuffixes': anyLine,
   'sidecar.istio.io/statsInclusionRegexps': anyLine,
+  'sidecar.istio.io/statsHistogramBuckets': checkJson,
+  'sidecar.istio.io/statsHistogramBins': anyLine,
   'sidecar.istio.io/statsFlushInterval': anyLine,
   'sidecar.istio.io/statsEvictionInterval': anyLine,
   'sidecar.istio.io/statsCompression': anyLine,
-  'sidecar.istio.io/statsHistogramBins': anyLine,
   'sidecar.istio.io/extraStatTags': anyLine,
   'status.sidecar.istio.io/port': checkPort,
   'readiness.status.sidecar.istio.io/initialDelaySeconds': checkUnsigned,
@@ -59,6 +61,9 @@ const singleLine: { readonly [name: string]: Check } = {
   'inject.istio.io/templates': anyLine,
   'prometheus.istio.io/merge-metrics': checkBoolean,
   'prometheus.istio.io/scrape-targets': anyLine,
+  'ambient.istio.io/redirection': anyLine,
+  'ambient.istio.io/bypass-inbound-capture': anyLine,
+  'ambient.istio.io/dns-capture': anyLine,
   'meltemi.io/proxy': (value) =>
     value === 'envoy' || value === 'istio-proxy' ? undefined : 'use envoy or istio-proxy',
 };
@@ -69,10 +74,9 @@ const documents: { readonly [name: string]: Check } = {
     const parsed = parseProxyConfig(value);
     return 'problem' in parsed ? `failed to convert to apply proxy config: ${parsed.problem}` : undefined;
   },
-  'sidecar.istio.io/userVolume': checkNamedJson,
-  'sidecar.istio.io/userVolumeMount': checkNamedJson,
+  'sidecar.istio.io/userVolume': (value) => checkNamedJson(value, () => undefined),
+  'sidecar.istio.io/userVolumeMount': (value) => checkNamedJson(value, mountProblem),
   'apm.datadoghq.com/env': checkJson,
-  'sidecar.istio.io/statsHistogramBuckets': checkJson,
 };
 
 /** The longest single value that is accepted, in characters. */
@@ -90,17 +94,7 @@ export function checkAnnotations(annotations: Readonly<Record<string, string>>):
     const reason = value === undefined ? undefined : checkOne(name, value);
     if (value !== undefined && reason !== undefined) problems.push({ name, value, reason });
   }
-  return [...problems, ...conflictsIn(annotations)];
-}
-
-/** Pairs of which each is fine alone. Both are named, because either may be the one that was not meant. */
-function conflictsIn(annotations: Readonly<Record<string, string>>): readonly AnnotationProblem[] {
-  const [proxy, templates] = ['meltemi.io/proxy', 'inject.istio.io/templates'];
-  const value = annotations[templates] ?? '';
-  const grpc = value.split(',').find((name) => name.trim().startsWith('grpc-'));
-  if (annotations[proxy] !== 'envoy' || grpc === undefined) return [];
-  const reason = `template ${grpc.trim()} has no Envoy, which ${proxy} asks for`;
-  return [{ name: templates, value, reason }];
+  return problems;
 }
 
 /** The problem as Istio words it. */
@@ -222,15 +216,33 @@ function checkJson(value: string): string | undefined {
   }
 }
 
-function checkNamedJson(value: string): string | undefined {
+/** Checks a map of objects by their names, or a list of objects with names. */
+function checkNamedJson(value: string, check: (item: JsonObject) => string | undefined): string | undefined {
   const problem = checkJson(value);
   if (problem !== undefined) return problem;
   const parsed: unknown = JSON.parse(value);
-  if (typeof parsed !== 'object' || parsed === null) return 'is neither a map nor a list of objects';
-  const isObject = (item: unknown): boolean => typeof item === 'object' && item !== null && !Array.isArray(item);
-  if (!Object.values(parsed).every(isObject)) return 'has an element that is no object';
-  const isNamed = (item: unknown): boolean => typeof (item as { name?: unknown }).name === 'string';
-  return Array.isArray(parsed) && !parsed.every(isNamed) ? 'has an element without a name' : undefined;
+  const isList = Array.isArray(parsed);
+  if (!isList && !isObject(parsed)) return 'is neither a map nor a list of objects';
+  for (const [key, item] of Object.entries(parsed)) {
+    const at = isList ? `item ${key}` : JSON.stringify(key);
+    if (!isObject(item)) return `${at} is no object`;
+    const name = Object.hasOwn(item, 'name') || isList ? item['name'] : key;
+    if (typeof name !== 'string' || name === '') return `${at} has no name`;
+    if (!isLabel(name)) return `${at} has the name ${JSON.stringify(name)}, which no volume can have`;
+    const reason = check(item);
+    if (reason !== undefined) return `${at} ${reason}`;
+  }
+  return undefined;
+}
+
+/** A name by RFC 1123, as Kubernetes wants it for volumes. */
+function isLabel(name: string): boolean {
+  return name.length <= 63 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/.test(name);
+}
+
+function mountProblem(mount: JsonObject): string | undefined {
+  const path = Object.entries(mount).find(([field]) => field.toLowerCase() === 'mountpath')?.[1];
+  return typeof path === 'string' && path !== '' ? undefined : 'has no mountPath';
 }
 
 /** Names of all annotations that injection obeys. */

@@ -126,18 +126,86 @@ describe('refusal', () => {
     ['overrides that are no JSON', { 'proxy.istio.io/overrides': 'not json' }, /overrides/],
     ['overrides that are no containers', { 'proxy.istio.io/overrides': '{"containers":[{"image":1}]}' }, /overrides/],
     ['volumes that are no JSON', { 'sidecar.istio.io/userVolume': '{' }, /userVolume/],
-    ['a proxy that does not exist', { 'meltemi.io/proxy': 'nginx' }, /envoy or istio-proxy/],
+    ['a volume without a name', { 'sidecar.istio.io/userVolume': '[{"noname":1}]' }, /userVolume': item 0 has no name/],
+    ['a volume that is none', { 'sidecar.istio.io/userVolume': '[1,"a"]' }, /userVolume': item 0 is no object/],
+    ['a volume that is a number', { 'sidecar.istio.io/userVolume': '{"a":1}' }, /userVolume': "a" is no object/],
     [
-      'annotations that exclude each other',
-      { 'meltemi.io/proxy': 'envoy', 'inject.istio.io/templates': 'grpc-agent' },
-      /inject\.istio\.io\/templates.*meltemi\.io\/proxy/,
+      'a volume with a line break',
+      { 'sidecar.istio.io/userVolume': '{"a\\nb":{}}' },
+      /userVolume': .*no volume can have/,
     ],
+    ['a mount without a path', { 'sidecar.istio.io/userVolumeMount': '{"a":{}}' }, /Mount': "a" has no mountPath/],
+    [
+      'a variable with a line break',
+      { 'proxy.istio.io/config': 'proxyMetadata: {"A\\nB": x}' },
+      /proxyMetadata names "A\\nB", which is no variable/,
+    ],
+    ['a proxy that does not exist', { 'meltemi.io/proxy': 'nginx' }, /envoy or istio-proxy/],
     ['a line break in histogram bins', { 'sidecar.istio.io/statsHistogramBins': 'a\nb' }, /line break/],
     ['histogram buckets that are no JSON', { 'sidecar.istio.io/statsHistogramBuckets': '{' }, /not JSON/],
-    ['a volume without a name', { 'sidecar.istio.io/userVolume': '[{"noname":1}]' }, /without a name/],
-    ['a volume that is no object', { 'sidecar.istio.io/userVolume': '[1,"a"]' }, /no object/],
   ])('of %s names the annotation', (_name, annotations, text) => {
     expect(problems(testPod(annotations)).join('\n')).toMatch(text);
+  });
+
+  // Contract 4.5, except those that hold JSON or YAML.
+  test.each([
+    ...'inject interceptionMode proxyImage proxyImageType proxyCPU proxyCPULimit proxyMemory proxyMemoryLimit bootstrapOverride logLevel componentLogLevel agentLogLevel rewriteAppHTTPProbers nativeSidecar statsInclusionPrefixes statsInclusionSuffixes statsInclusionRegexps statsHistogramBuckets statsFlushInterval statsEvictionInterval statsHistogramBins statsCompression extraStatTags discoveryAddress enableCoreDump'
+      .split(' ')
+      .map((name) => `sidecar.istio.io/${name}`),
+    ...['Ports', 'IPRanges'].flatMap((what) =>
+      ['includeOutbound', 'excludeOutbound', ...(what === 'Ports' ? ['includeInbound', 'excludeInbound'] : [])].map(
+        (how) => `traffic.sidecar.istio.io/${how}${what}`,
+      ),
+    ),
+    ...['initialDelaySeconds', 'periodSeconds', 'failureThreshold', 'applicationPorts'].map(
+      (name) => `readiness.status.sidecar.istio.io/${name}`,
+    ),
+    ...['redirection', 'bypass-inbound-capture', 'dns-capture'].map((name) => `ambient.istio.io/${name}`),
+    'status.sidecar.istio.io/port',
+    'traffic.sidecar.istio.io/excludeInterfaces',
+    'istio.io/reroute-virtual-interfaces',
+    'traffic.sidecar.istio.io/kubevirtInterfaces',
+    'inject.istio.io/templates',
+    'prometheus.istio.io/merge-metrics',
+    'prometheus.istio.io/scrape-targets',
+    'istio.io/rev',
+  ])('of a line break in %s', (name) => {
+    const reason = `annotation '${name}': contains a line break or another control character`;
+    expect(problems(testPod({ [name]: 'a\nb: c' })).join('\n')).toContain(reason);
+  });
+
+  const envoy = { 'meltemi.io/proxy': 'envoy' };
+  const port = { 'status.sidecar.istio.io/port': '0' };
+  const grpc = (name: string) => ({ 'inject.istio.io/templates': name });
+
+  test.each<[Record<string, string>, readonly [string, string]]>([
+    [{ ...envoy, ...grpc('grpc-agent') }, ['inject.istio.io/templates: grpc-agent', 'meltemi.io/proxy: envoy']],
+    [{ ...envoy, ...grpc('sidecar,grpc-simple') }, ['templates: sidecar,grpc-simple', 'meltemi.io/proxy: envoy']],
+    [{ ...envoy, 'sidecar.istio.io/bootstrapOverride': 'a' }, ['bootstrapOverride', 'meltemi.io/proxy: envoy']],
+    [{ ...envoy, 'sidecar.istio.io/userVolume': '{"a":{}}' }, ['userVolume', 'meltemi.io/proxy: envoy']],
+    [
+      { ...envoy, 'sidecar.istio.io/userVolumeMount': '{"a":{"mountPath":"/a"}}' },
+      ['userVolumeMount', 'meltemi.io/proxy: envoy'],
+    ],
+    [{ ...envoy, 'prometheus.istio.io/merge-metrics': 'true' }, ['merge-metrics: true', 'meltemi.io/proxy: envoy']],
+    [port, ['status.sidecar.istio.io/port: 0', 'sidecar.istio.io/rewriteAppHTTPProbers']],
+    [{ ...port, ...grpc('grpc-agent') }, ['status.sidecar.istio.io/port: 0', 'rewriteAppHTTPProbers']],
+  ])('of annotations that exclude each other names both: %j', (annotations, names) => {
+    const [only, ...more] = problems(testPod(annotations));
+    expect(more).toEqual([]);
+    for (const name of names) expect(only).toContain(name);
+  });
+
+  test.each<[Record<string, string>, Pod]>([
+    [{ ...envoy, ...grpc('gateway') }, testPod()],
+    [{ 'meltemi.io/proxy': 'istio-proxy', ...grpc('grpc-agent') }, testPod()],
+    [{ ...envoy, 'prometheus.istio.io/merge-metrics': 'false' }, testPod()],
+    [{ ...envoy, ...port }, testPod()],
+    [{ ...port, 'sidecar.istio.io/rewriteAppHTTPProbers': 'false' }, testPod()],
+    [{ ...port, ...grpc('grpc-simple') }, testPod()],
+    [port, { metadata: {}, spec: { containers: [{ name: 'web', image: 'x' }] } }],
+  ])('is not the answer to annotations that go together: %j', (annotations, pod) => {
+    expect(problems({ ...pod, metadata: { ...pod.metadata, annotations } })).toEqual([]);
   });
 
   test('names every annotation at fault', () => {

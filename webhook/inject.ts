@@ -1,17 +1,19 @@
 // From a pod to the pod with its proxy: pure, on objects, the same for the webhook and for `kube-inject`.
 
 import { probePortOf } from './agentless.ts';
-import { booleanOf, checkAnnotations, problemText } from './annotations.ts';
+import { checkAnnotations, problemText } from './annotations.ts';
+import { conflictsOf } from './conflicts.ts';
 import type { ClusterView, InjectionRequest, InjectionSettings, TemplateContext } from './context.ts';
 import { proxyImageOf } from './image.ts';
 import { mergePod } from './merge.ts';
+import { statusPortOf } from './mesh-settings.ts';
 import { isNative } from './native.ts';
 import { proxyIdsOf } from './openshift.ts';
 import { orderContainers } from './order.ts';
 import { applyOverrides, type Overrides, overridesOf, reinsertOverrides } from './overrides.ts';
 import type { Pod } from './pod.ts';
 import * as pods from './pod.ts';
-import { redirectProbes, rewriteProbes } from './probes.ts';
+import { redirectProbes, rewriteProbes, rewritesProbes } from './probes.ts';
 import { mergePrometheus, mergesMetrics, withoutMerge } from './prometheus.ts';
 import { mergeProxyConfig, type ProxyConfig, parseProxyConfig, proxyConfigText } from './proxy-config.ts';
 import { holdsApplication } from './sidecar.ts';
@@ -39,6 +41,7 @@ export function injectPod(
     const known = Object.keys(templates).sort().join(', ');
     problems.push(`requested template ${unknown.map((n) => JSON.stringify(n)).join(', ')} not found; have ${known}`);
   }
+  if (problems.length === 0) problems.push(...conflictsOf(request.pod, names, settings));
   if (problems.length > 0 || 'problem' in overrides) return { kind: 'refused', problems };
   return { kind: 'injected', pod: build(request, settings, cluster, names, overrides) };
 }
@@ -102,12 +105,7 @@ function strip(pod: Pod, settings: InjectionSettings): Pod {
     },
   };
   const { [statusAnnotation]: _status, ...annotations } = pods.annotationsOf(stripped);
-  return withoutMerge(pods.withMeta(stripped, { annotations }), statusPortOf(settings));
-}
-
-function statusPortOf(settings: InjectionSettings): number {
-  const port = settings.mesh.defaultConfig['statusPort'];
-  return typeof port === 'number' ? port : 15020;
+  return withoutMerge(pods.withMeta(stripped, { annotations }), statusPortOf(settings.mesh));
 }
 
 function contextOf(
@@ -164,7 +162,7 @@ function proxyConfigOf(request: InjectionRequest, settings: InjectionSettings, c
 /** What follows the templates: environment of the URL, metrics, probes, labels, status, order. */
 function finish(pod: Pod, template: Pod, request: InjectionRequest, context: TemplateContext): Pod {
   const { settings } = context;
-  const port = statusPortOf(settings);
+  const port = statusPortOf(settings.mesh);
   let result = withUrlEnv(pod, request.proxyEnv);
   const agentless = isAgentless(context);
   if (!agentless && mergesMetrics(pods.annotationsOf(result), settings.mesh.enablePrometheusMerge)) {
@@ -186,11 +184,6 @@ function finish(pod: Pod, template: Pod, request: InjectionRequest, context: Tem
     },
   });
   return orderContainers(result, holdsApplication(context));
-}
-
-function rewritesProbes(pod: Pod, settings: InjectionSettings): boolean {
-  const said = pods.annotationsOf(pod)['sidecar.istio.io/rewriteAppHTTPProbers'];
-  return (said === undefined ? undefined : booleanOf(said)) ?? settings.values.rewriteAppHttpProbe;
 }
 
 function annotatedPort(pod: Pod, fallback: number): number {

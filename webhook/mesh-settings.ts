@@ -42,6 +42,12 @@ export function meshSettingsOf(
   };
 }
 
+/** The port at which agents answer the kubelet and Prometheus. */
+export function statusPortOf({ defaultConfig }: Pick<MeshSettings, 'defaultConfig'>): number {
+  const port = defaultConfig['statusPort'];
+  return typeof port === 'number' ? port : 15020;
+}
+
 function textOr(value: unknown, fallback: string): string {
   return typeof value === 'string' && value !== '' ? value : fallback;
 }

@@ -1,7 +1,18 @@
 // Probes and lifecycle calls of the application go through the agent, because the kubelet has no mesh certificate.
+import { booleanOf } from './annotations.ts';
+import type { InjectionSettings } from './context.ts';
 import { probersText } from './field-order.ts';
 import { isObject, type JsonObject } from './json.ts';
-import { type Container, type EnvVar, type Handler, type Lifecycle, type Pod, proxyName, withProxy } from './pod.ts';
+import {
+  annotationsOf,
+  type Container,
+  type EnvVar,
+  type Handler,
+  type Lifecycle,
+  type Pod,
+  proxyName,
+  withProxy,
+} from './pod.ts';
 
 /** The variable in which the agent finds the calls to make. */
 const proberVariable = 'ISTIO_KUBE_APP_PROBERS';
@@ -10,6 +21,12 @@ const actions = ['httpGet', 'tcpSocket', 'grpc'] as const;
 
 const probes = { readinessProbe: 'readyz', livenessProbe: 'livez', startupProbe: 'startupz' } as const;
 const hooks = { preStop: 'prestopz', postStart: 'poststartz' } as const;
+
+/** Whether probes are to be rewritten: the pod's annotation, else the value. */
+export function rewritesProbes(pod: Pod, settings: InjectionSettings): boolean {
+  const said = annotationsOf(pod)['sidecar.istio.io/rewriteAppHTTPProbers'];
+  return (said === undefined ? undefined : booleanOf(said)) ?? settings.values.rewriteAppHttpProbe;
+}
 
 /**
  * Points every HTTP, TCP and gRPC probe and lifecycle handler of the application at the agent's port and tells the

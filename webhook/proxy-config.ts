@@ -96,9 +96,16 @@ export function normalize(raw: JsonObject): { readonly config: ProxyConfig } | {
     const checked = checkField(kind, value);
     if (checked === undefined)
       return { problem: `field ${name} does not take the value ${goJson(value).slice(0, 80)}` };
+    const bad = name === 'proxyMetadata' ? Object.keys(objectOf(checked)).find((key) => !isVariable(key)) : undefined;
+    if (bad !== undefined) return { problem: `field proxyMetadata names ${JSON.stringify(bad)}, which is no variable` };
     config[name] = checked;
   }
   return { config };
+}
+
+// As Kubernetes wants the names of variables: printable ASCII without the sign that separates name and value.
+function isVariable(name: string): boolean {
+  return /^[ -<>-~]+$/.test(name);
 }
 
 function checkField(kind: FieldKind, value: unknown): unknown {
