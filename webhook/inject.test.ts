@@ -41,6 +41,29 @@ describe('injection', () => {
     expect(inject(once, settings)).toEqual(once);
   });
 
+  test('keeps two ports of one number, two variables of one name, and the order of containers', () => {
+    const ports = [
+      { containerPort: 53, protocol: 'TCP' },
+      { containerPort: 53, protocol: 'UDP' },
+    ];
+    const env = [
+      { name: 'A', value: '1' },
+      { name: 'A', value: '$(A)2' },
+    ];
+    const containers = [
+      { name: 'dns', image: 'x', ports, env },
+      { name: 'b', image: 'x' },
+    ];
+    const annotations = { 'inject.istio.io/templates': 'grpc-agent' };
+    const once = inject({ metadata: { annotations }, spec: { containers } });
+    const dns = containerOf('dns', once.spec?.containers);
+    expect(dns?.ports).toEqual(ports);
+    expect(dns?.env).toEqual(expect.arrayContaining(env));
+    const late = { name: 'late', image: 'x' };
+    const grown = { ...once, spec: { ...once.spec, containers: [...(once.spec?.containers ?? []), late] } };
+    expect(inject(grown).spec?.containers?.map(({ name }) => name)).toEqual(['dns', 'b', 'late', 'istio-proxy']);
+  });
+
   test('leaves the admitted pod as it was', () => {
     const pod = testPod();
     const before = structuredClone(pod);

@@ -54,7 +54,7 @@ function build(
   overrides: Overrides,
 ): Pod {
   const original = withContainers(request.pod);
-  const stripped = reinsertOverrides(strip(original, settings), overrides);
+  const stripped = reinsertOverrides(strip(original, settings), overrides, original);
   const context = contextOf(request, stripped, settings, cluster);
   let template: Pod = {};
   let merged: Pod = settle(original, context.native && names.includes('sidecar'));

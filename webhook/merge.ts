@@ -86,39 +86,49 @@ function hasNull(value: unknown): boolean {
 }
 
 function mergeList(base: readonly unknown[], overlay: readonly unknown[], key: string, shape: Shape): unknown[] {
-  const keyOf = (item: unknown) => (isObject(item) ? item[key] : undefined);
-  const order = new Map(base.map((item, i) => [keyOf(item), i]));
-  const patched: unknown[] = [];
-  const seen = new Map<unknown, number>();
-  for (const item of overlay) {
-    const at = keyOf(item);
-    const index = order.get(at);
-    const earlier = seen.get(at);
-    const start = earlier === undefined ? (index === undefined ? undefined : base[index]) : patched[earlier];
-    const merged = isObject(start) && isObject(item) ? mergeObject(start, item, shape) : withoutNulls(item);
-    if (earlier === undefined) {
-      seen.set(at, patched.length);
-      patched.push(merged);
-    } else patched[earlier] = merged;
-  }
-  const kept = base.filter((item) => !seen.has(keyOf(item)));
-  return interleave(patched, kept, (item) => order.get(keyOf(item)));
+  const [baseIds, overlayIds] = [identitiesOf(base, key), identitiesOf(overlay, key)];
+  const order = new Map(baseIds.map((id, i) => [id, i]));
+  const merged = new Set(overlayIds);
+  const patched = overlay.map((item, i) => {
+    const at = order.get(overlayIds[i] ?? '');
+    const start = at === undefined ? undefined : base[at];
+    return { at, value: isObject(start) && isObject(item) ? mergeObject(start, item, shape) : withoutNulls(item) };
+  });
+  const kept = base.map((value, at) => ({ at, value })).filter(({ at }) => !merged.has(baseIds[at] ?? ''));
+  return interleave(patched, kept);
+}
+
+/**
+ * What tells the items of a list apart: the merge key, and which of those with the same key an item is. Kubernetes takes
+ * two ports of one number for TCP and UDP, and two variables of one name; neither may be lost.
+ */
+function identitiesOf(list: readonly unknown[], key: string): readonly string[] {
+  const counts = new Map<string, number>();
+  return list.map((item) => {
+    const value = isObject(item) ? item[key] : undefined;
+    const name = `${typeof value} ${String(value)}`;
+    const count = counts.get(name) ?? 0;
+    counts.set(name, count + 1);
+    return `${count} ${name}`;
+  });
+}
+
+/** An item of a merged list with its place in the base, where it had one. */
+interface Placed {
+  readonly at: number | undefined;
+  readonly value: unknown;
 }
 
 // Kubernetes' order of a merged list: patched items come first, except where a kept one stood before it already.
-function interleave(
-  patched: readonly unknown[],
-  kept: readonly unknown[],
-  indexOf: (item: unknown) => number | undefined,
-): unknown[] {
+function interleave(patched: readonly Placed[], kept: readonly Placed[]): unknown[] {
   const result: unknown[] = [];
   let p = 0;
   let k = 0;
   while (p < patched.length || k < kept.length) {
-    const left = k < kept.length ? indexOf(kept[k]) : undefined;
-    const right = p < patched.length ? indexOf(patched[p]) : undefined;
+    const left = kept[k]?.at;
+    const right = patched[p]?.at;
     const takeKept = p >= patched.length || (left !== undefined && right !== undefined && left < right);
-    result.push(takeKept ? kept[k++] : patched[p++]);
+    result.push((takeKept ? kept[k++] : patched[p++])?.value);
   }
   return result;
 }

@@ -46,22 +46,21 @@ export function overridesOf(pod: Pod): Overrides | { readonly problem: string } 
   return { containers, initContainers };
 }
 
-/** Puts containers of the overrides that the pod lacks back into it, for the template to see the author's pod. */
-export function reinsertOverrides(pod: Pod, overrides: Overrides): Pod {
+/**
+ * Puts containers of the overrides that the pod lacks back into it, for the template to see the author's pod: each at
+ * its place in the pod that was admitted, else at the end.
+ */
+export function reinsertOverrides(pod: Pod, overrides: Overrides, admitted: Pod): Pod {
   const { spec } = pod;
-  const missing = (list: readonly Container[], present: readonly Container[] | undefined) =>
-    list.filter((container) => containerOf(container.name, present) === undefined);
-  const containers = missing(overrides.containers, spec?.containers);
-  const initContainers = missing(overrides.initContainers, spec?.initContainers);
-  if (containers.length === 0 && initContainers.length === 0) return pod;
-  return {
-    ...pod,
-    spec: {
-      ...spec,
-      containers: [...(spec?.containers ?? []), ...containers],
-      ...(initContainers.length === 0 ? {} : { initContainers: [...(spec?.initContainers ?? []), ...initContainers] }),
-    },
+  const complete = (list: 'containers' | 'initContainers') => {
+    const present = spec?.[list];
+    const missing = overrides[list].filter((container) => containerOf(container.name, present) === undefined);
+    if (missing.length === 0) return {};
+    const places = new Map((admitted.spec?.[list] ?? []).map(({ name }, i) => [name, i]));
+    const placeOf = ({ name }: Container) => places.get(name) ?? places.size;
+    return { [list]: [...(present ?? []), ...missing].sort((a, b) => placeOf(a) - placeOf(b)) };
   };
+  return { ...pod, spec: { ...spec, ...complete('containers'), ...complete('initContainers') } };
 }
 
 /** The pods around one injection. */

@@ -3,90 +3,15 @@ import fc from 'fast-check';
 import { applyPatch } from 'rfc6902';
 import { describe, expect, test } from 'vitest';
 import { injectAdmitted } from '../../webhook/admit.ts';
-import { knownAnnotations } from '../../webhook/annotations.ts';
-import { type Container, type Pod, proxyName } from '../../webhook/pod.ts';
+import type { InjectionSettings } from '../../webhook/context.ts';
+import { namedItems } from '../../webhook/parts.ts';
+import { type Pod, proxyName } from '../../webhook/pod.ts';
 import { podShapeProblem } from '../../webhook/pod-shape.ts';
+import { canonicalResources } from '../../webhook/quantity.ts';
 import { parseReview } from '../../webhook/review.ts';
+import { templateNamesOf } from '../../webhook/template.ts';
+import { anyAnnotations, anyPod } from '../support/any-pod.ts';
 import { emptyCluster, testPod, testSettings } from '../support/webhook.ts';
-
-const name = fc.constantFrom('a', 'b', 'web', 'istio-proxy', 'istio-init', 'istio-validation', '__proto__');
-const port = fc.oneof(fc.integer({ min: -1, max: 70_000 }), fc.constantFrom('http', 'nope'));
-const handler = fc.oneof(
-  fc.record({ httpGet: fc.record({ path: fc.string(), port, scheme: fc.constantFrom('HTTP', 'HTTPS') }) }),
-  fc.record({ tcpSocket: fc.record({ port }) }),
-  fc.record({ grpc: fc.record({ port: fc.integer() }) }),
-  fc.record({ exec: fc.record({ command: fc.array(fc.string()) }) }),
-);
-const container = fc.record(
-  {
-    name,
-    image: fc.constantFrom('auto', 'x:1', ''),
-    args: fc.array(fc.string(), { maxLength: 3 }),
-    env: fc.array(fc.record({ name, value: fc.string() }), { maxLength: 3 }),
-    ports: fc.array(fc.record({ name: fc.constantFrom('http', 'x'), containerPort: fc.integer() }), { maxLength: 2 }),
-    readinessProbe: handler,
-    livenessProbe: handler,
-    lifecycle: fc.record({ preStop: handler, postStart: handler }, { requiredKeys: [] }),
-    securityContext: fc.record({ runAsUser: fc.integer(), privileged: fc.boolean() }, { requiredKeys: [] }),
-    volumeMounts: fc.array(fc.record({ name, mountPath: fc.constantFrom('/a', '/etc/istio/proxy') }), { maxLength: 2 }),
-  },
-  { requiredKeys: ['name'] },
-);
-const annotations = fc.dictionary(
-  fc.constantFrom(...knownAnnotations, 'prometheus.io/port', 'prometheus.io/scrape', 'sidecar.istio.io/status'),
-  fc.oneof(
-    fc.string(),
-    fc.json({ maxDepth: 3 }),
-    fc.constantFrom(
-      'true',
-      'false',
-      '80',
-      'a: b',
-      'a\nb: c',
-      'sidecar',
-      'gateway',
-      'grpc-agent',
-      'TPROXY',
-      'NONE',
-      'envoy',
-    ),
-  ),
-  { maxKeys: 4 },
-);
-const containers = fc.uniqueArray(container, { maxLength: 4, selector: (item) => item.name });
-const pod = fc.record({
-  metadata: fc.record({
-    name,
-    labels: fc.dictionary(fc.constantFrom('app', 'version', 'istio.io/rev', 'sidecar.istio.io/inject'), fc.string()),
-    annotations,
-  }),
-  spec: fc.record(
-    {
-      containers,
-      initContainers: containers,
-      volumes: fc.uniqueArray(fc.record({ name, emptyDir: fc.constant({}) }), {
-        maxLength: 2,
-        selector: (v) => v.name,
-      }),
-      priority: fc.integer(),
-      tolerations: fc.array(fc.record({ key: fc.string() }), { maxLength: 2 }),
-      nodeSelector: fc.dictionary(fc.constantFrom('zone', 'arch'), fc.string()),
-      affinity: fc.record({ podAntiAffinity: fc.record({ weight: fc.integer() }) }),
-      hostAliases: fc.array(fc.record({ ip: fc.constant('10.0.0.1'), hostnames: fc.array(fc.string()) }), {
-        maxLength: 2,
-      }),
-      hostNetwork: fc.constant(false),
-      dnsPolicy: fc.constantFrom('ClusterFirst', 'None'),
-      dnsConfig: fc.record({ searches: fc.array(fc.string(), { maxLength: 2 }) }),
-      securityContext: fc.record({ fsGroup: fc.integer(), runAsUser: fc.integer() }, { requiredKeys: [] }),
-      imagePullSecrets: fc.uniqueArray(fc.record({ name }), { maxLength: 2, selector: (secret) => secret.name }),
-      serviceAccountName: fc.constantFrom('web', ''),
-      terminationGracePeriodSeconds: fc.nat(),
-      topologySpreadConstraints: fc.array(fc.record({ maxSkew: fc.nat() }), { maxLength: 1 }),
-    },
-    { requiredKeys: ['containers'] },
-  ),
-});
 
 const settings = [
   testSettings(),
@@ -94,23 +19,129 @@ const settings = [
   testSettings({ global: { agentless: { enabled: true } } }, {}, { openShift: true }),
 ];
 
-/** What a template may add to; the author's part of these is looked at apart. */
-const shared = new Set(['containers', 'initContainers', 'volumes', 'imagePullSecrets', 'securityContext']);
-/** Annotations that injection writes itself, or completes: ports of the proxy's own are not to be captured. */
-const written = new Set([
-  ...knownAnnotations.filter((key) => key.startsWith('traffic.sidecar.istio.io/')),
-  'sidecar.istio.io/interceptionMode',
-  ...['sidecar.istio.io/status', 'proxy.istio.io/overrides', 'istio.io/rev'],
-  ...['prometheus.io/port', 'prometheus.io/path', 'prometheus.io/scrape'],
-]);
+/** Everything that injection may add, change or take away. What is not here must stay as it was. */
+const allowed = {
+  /** These labels may be added; one that says something is not changed. */
+  labels: [
+    'security.istio.io/tlsMode',
+    'service.istio.io/canonical-name',
+    'service.istio.io/canonical-revision',
+    'networking.istio.io/tunnel',
+  ],
+  annotations: [
+    'sidecar.istio.io/status',
+    'istio.io/rev',
+    'proxy.istio.io/overrides',
+    'kubectl.kubernetes.io/default-container',
+    'kubectl.kubernetes.io/default-logs-container',
+    ...['path', 'port', 'scrape'].flatMap((name) => [`prometheus.io/${name}`, `prometheus_io/${name}`]),
+  ],
+  grpcAnnotations: ['sidecar.istio.io/rewriteAppHTTPProbers'],
+  cniAnnotations: [
+    'k8s.v1.cni.cncf.io/networks',
+    'sidecar.istio.io/interceptionMode',
+    ...['includeOutboundIPRanges', 'excludeOutboundIPRanges'].map((name) => `traffic.sidecar.istio.io/${name}`),
+    ...['includeInboundPorts', 'excludeInboundPorts', 'includeOutboundPorts', 'excludeOutboundPorts'].map(
+      (name) => `traffic.sidecar.istio.io/${name}`,
+    ),
+  ],
+  containers: [proxyName, 'istio-init', 'istio-validation', 'grpc-bootstrap-init'],
+  volumes: [
+    ...['workload-socket', 'credential-socket', 'workload-certs', 'istio-envoy', 'istio-data', 'istio-podinfo'],
+    ...['istio-token', 'istiod-ca-cert', 'istio-ca-crl', 'istio-xds', 'grpc-io-proxyless-bootstrap'],
+    'custom-bootstrap-volume',
+  ],
+  /** The action of a probe or lifecycle call leads to the proxy; how often it is made stays. */
+  actions: ['httpGet', 'tcpSocket', 'grpc'],
+  /** What the application's own container gets where its gRPC library speaks xDS. */
+  grpcVariables: [
+    'GRPC_XDS_EXPERIMENTAL_SECURITY_SUPPORT',
+    'GRPC_XDS_BOOTSTRAP',
+    'GRPC_GO_LOG_VERBOSITY_LEVEL',
+    'GRPC_GO_LOG_SEVERITY_LEVEL',
+  ],
+  grpcMounts: [
+    ...['/var/lib/istio/data', '/etc/istio/proxy', '/var/run/secrets/workload-spiffe-credentials'],
+    '/var/lib/grpc/data/',
+  ],
+} as const;
 
-const injected = new Set([proxyName, 'istio-init', 'istio-validation']);
-const probes = ['readinessProbe', 'livenessProbe', 'startupProbe', 'lifecycle'];
+type Fields = Readonly<Record<string, unknown>>;
 
-/** A container without what injection may change in it. */
-function ownPart(item: Container): unknown {
-  const rest = Object.fromEntries(Object.entries(item).filter(([field]) => !probes.includes(field)));
-  return JSON.parse(JSON.stringify(rest));
+const without = (object: unknown, names: readonly string[]): Fields =>
+  Object.fromEntries(Object.entries((object ?? {}) as Fields).filter(([name]) => !names.includes(name)));
+
+const others = (list: unknown, key: string, names: readonly string[]): readonly Fields[] =>
+  ((list ?? []) as readonly Fields[]).filter((item) => !names.includes(String(item[key])));
+
+/** The pod without what is allowed. */
+function outside(pod: Pod, asked: Asked): unknown {
+  const { metadata, spec, ...rest } = pod;
+  const annotations = [
+    ...allowed.annotations,
+    ...(asked.isGrpc ? allowed.grpcAnnotations : []),
+    ...(asked.config.values.cni.enabled ? allowed.cniAnnotations : []),
+  ];
+  // And the volumes that the pod itself asks for.
+  const volumes = [...allowed.volumes, ...userVolumes(pod)];
+  const own = (list: unknown) => others(list, 'name', allowed.containers).map((item) => ownPart(item, asked.isGrpc));
+  return JSON.parse(
+    JSON.stringify({
+      ...rest,
+      metadata: {
+        ...metadata,
+        labels: without(metadata?.labels, allowed.labels),
+        annotations: without(metadata?.annotations, annotations),
+      },
+      spec: {
+        ...without(spec, asked.templates.includes('waypoint') ? ['terminationGracePeriodSeconds'] : []),
+        containers: own(spec?.containers),
+        initContainers: own(spec?.initContainers),
+        volumes: others(spec?.volumes, 'name', volumes),
+        securityContext: without(spec?.['securityContext'], asked.isGateway ? ['sysctls'] : []),
+      },
+    }),
+  );
+}
+
+function ownPart(container: Fields, isGrpc: boolean): unknown {
+  const call = (value: unknown) => (value === undefined ? undefined : without(value, allowed.actions));
+  const lifecycle = container['lifecycle'] as Fields | undefined;
+  const probes = ['readinessProbe', 'livenessProbe', 'startupProbe'].map((name) => [name, call(container[name])]);
+  return {
+    ...container,
+    ...Object.fromEntries(probes),
+    lifecycle: lifecycle && {
+      ...lifecycle,
+      ...Object.fromEntries(['preStop', 'postStart'].map((name) => [name, call(lifecycle[name])])),
+    },
+    ...(isGrpc
+      ? {
+          env: others(container['env'], 'name', allowed.grpcVariables),
+          volumeMounts: others(container['volumeMounts'], 'mountPath', allowed.grpcMounts),
+          // The same quantities in Kubernetes' own form.
+          resources: canonicalResources((container['resources'] ?? {}) as Fields),
+        }
+      : {}),
+  };
+}
+
+function userVolumes(pod: Pod): readonly string[] {
+  return namedItems(pod.metadata?.annotations?.['sidecar.istio.io/userVolume']).map((volume) => volume.name);
+}
+
+/** What decides which part of the allow-list counts for a pod. */
+interface Asked {
+  readonly config: InjectionSettings;
+  readonly templates: readonly string[];
+  readonly isGrpc: boolean;
+  readonly isGateway: boolean;
+}
+
+function askedBy(pod: Pod, config: InjectionSettings): Asked {
+  const templates = templateNamesOf(pod, config);
+  const has = (...names: readonly string[]) => names.some((name) => templates.includes(name));
+  return { config, templates, isGrpc: has('grpc-agent', 'grpc-simple'), isGateway: has('gateway', 'waypoint') };
 }
 
 function changed(before: Pod, patch: readonly unknown[]): Pod {
@@ -121,32 +152,59 @@ function changed(before: Pod, patch: readonly unknown[]): Pod {
 }
 
 describe('any pod', () => {
+  const inject = (pod: Pod, config: InjectionSettings) =>
+    injectAdmitted({ pod, namespace: 'shop', proxyEnv: {} }, config, emptyCluster);
+
+  /** Injects and checks the outcome; undefined where the pod was not injected. */
+  function checked(before: Pod, config: InjectionSettings): Pod | undefined {
+    const untouched = structuredClone(before);
+    const answer = inject(before, config);
+    expect(before).toEqual(untouched);
+    if (answer.kind === 'refused') expect(answer.problems.length).toBeGreaterThan(0);
+    if (answer.kind !== 'injected') return undefined;
+    const after = changed(before, answer.patch);
+    expect(after.metadata?.annotations?.['sidecar.istio.io/status']).toBeDefined();
+    const asked = askedBy(before, config);
+    expect(outside(after, asked)).toEqual(outside(before, asked));
+    const said = Object.entries(before.metadata?.labels ?? {}).filter(([, value]) => value !== '');
+    expect(after.metadata?.labels).toMatchObject(Object.fromEntries(said));
+    return after;
+  }
+
   test('is injected as a whole or not at all, and keeps what is its own', () => {
+    const outcomes = { injected: 0, other: 0 };
     fc.assert(
-      fc.property(pod, fc.constantFrom(...settings), (raw, config) => {
+      fc.property(anyPod, fc.constantFrom(...settings), (raw, config) => {
         const before = JSON.parse(JSON.stringify(raw)) as Pod;
         fc.pre(podShapeProblem(before) === undefined);
-        const answer = injectAdmitted({ pod: before, namespace: 'shop', proxyEnv: {} }, config, emptyCluster);
-        if (answer.kind === 'refused') expect(answer.problems.length).toBeGreaterThan(0);
-        if (answer.kind !== 'injected') return;
-        const after = changed(before, answer.patch);
-        expect(after.metadata?.annotations?.['sidecar.istio.io/status']).toBeDefined();
-        const rest = (of: Pod) => Object.entries(of.spec ?? {}).filter(([field]) => !shared.has(field));
-        expect(Object.fromEntries(rest(after))).toEqual(Object.fromEntries(rest(before)));
-        for (const list of ['volumes', 'imagePullSecrets'] as const) {
-          expect(after.spec?.[list] ?? []).toEqual(expect.arrayContaining([...((before.spec?.[list] as []) ?? [])]));
-        }
-        expect(after.spec?.['securityContext'] ?? {}).toMatchObject(before.spec?.['securityContext'] ?? {});
-        const said = Object.entries(before.metadata?.annotations ?? {}).filter(([key]) => !written.has(key));
-        expect(after.metadata?.annotations).toMatchObject(Object.fromEntries(said));
-        expect(after.metadata?.labels).toMatchObject({ ...before.metadata?.labels, ...injectedLabels(after, before) });
-        const isGrpc = (before.metadata?.annotations?.['inject.istio.io/templates'] ?? '').startsWith('grpc');
-        const status = before.metadata?.annotations?.['sidecar.istio.io/status'];
-        if (isGrpc || status !== undefined) return;
-        for (const list of ['containers', 'initContainers'] as const) {
-          const own = (of: Pod) => (of.spec?.[list] ?? []).filter((item) => !injected.has(item.name)).map(ownPart);
-          expect(own(after)).toEqual(own(before));
-        }
+        outcomes[checked(before, config) === undefined ? 'other' : 'injected']++;
+      }),
+      { numRuns: 600 },
+    );
+    // Pods that are never injected would show nothing.
+    expect(outcomes.injected).toBeGreaterThan(100);
+  });
+
+  test('that was injected before keeps what was added since', () => {
+    const template = fc.constantFrom('sidecar', 'gateway', 'waypoint', 'grpc-agent', 'grpc-simple', 'sidecar,gateway');
+    fc.assert(
+      fc.property(anyPod, anyPod, template, fc.constantFrom(...settings), (raw, more, name, config) => {
+        const [first, later] = [raw, more].map((one) => JSON.parse(JSON.stringify(one)) as Pod) as [Pod, Pod];
+        const annotations = { 'inject.istio.io/templates': name, 'example.com/own': 'a' };
+        const start = { ...first, metadata: { ...first.metadata, annotations } };
+        fc.pre(podShapeProblem(start) === undefined && podShapeProblem(later) === undefined);
+        const once = checked(start, config);
+        if (once === undefined) return;
+        const known = new Set(
+          [...(once.spec?.containers ?? []), ...(once.spec?.initContainers ?? [])].map((c) => c.name),
+        );
+        const late = (later.spec?.containers ?? []).filter((item) => !known.has(item.name));
+        const grown: Pod = {
+          ...once,
+          metadata: { ...once.metadata, labels: { ...once.metadata?.labels, late: 'x' } },
+          spec: { ...later.spec, ...once.spec, containers: [...(once.spec?.containers ?? []), ...late] },
+        };
+        checked(grown, config);
       }),
       { numRuns: 400 },
     );
@@ -154,7 +212,7 @@ describe('any pod', () => {
 
   test('that says anything in any annotation is answered', () => {
     fc.assert(
-      fc.property(annotations, (said) => {
+      fc.property(anyAnnotations, (said) => {
         const answer = injectAdmitted(
           { pod: testPod(said), namespace: 'shop', proxyEnv: {} },
           settings[0] as (typeof settings)[number],
@@ -167,12 +225,6 @@ describe('any pod', () => {
     );
   });
 });
-
-// Labels that injection may set anew: those by which telemetry groups, and the mode of TLS.
-function injectedLabels(after: Pod, before: Pod): Record<string, string> {
-  const own = Object.keys(before.metadata?.labels ?? {});
-  return Object.fromEntries(Object.entries(after.metadata?.labels ?? {}).filter(([key]) => !own.includes(key)));
-}
 
 describe('any review', () => {
   test('of random text is read or refused', () => {
