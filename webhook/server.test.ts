@@ -291,6 +291,26 @@ describe('bad calls', () => {
   });
 });
 
+test('closes at once, whoever is connected, and answers what is under way', async () => {
+  let answer = (): void => undefined;
+  const answered = new Promise<readonly []>((resolve) => {
+    answer = () => resolve([]);
+  });
+  const closing = await startWebhookServer({ ...options, validators: { object: () => answered } });
+  const at = { host: '127.0.0.1', port: closing.port, rejectUnauthorized: false };
+  // As an API server opens one that it then does not need.
+  const silent = tlsConnect(at);
+  silent.on('error', () => undefined);
+  await new Promise((resolve) => silent.once('secureConnect', resolve));
+  const call = send('/validate', review(gateway(80), gatewayRequest), { port: closing.port });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const closed = closing.close();
+  await new Promise((resolve) => silent.once('close', resolve));
+  answer();
+  expect((await call).status).toBe(200);
+  await closed;
+}, 4_000);
+
 test('counts what happened', () => {
   expect(counted).toEqual(expect.arrayContaining(['success true', 'skip true', 'failure true', 'gateways failed']));
   expect(counted).toEqual(expect.arrayContaining(['inject 413', 'inject 415', 'inject 400', 'gateways passed']));

@@ -87,15 +87,33 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   webhookRoutes(app as unknown as FastifyInstance, options);
   const server = app.server as Server;
   server.maxConnections = options.maxConnections ?? 1_000;
-  let current: ServerCertificate = options.certificate;
-  const greetedWith = new WeakMap<Socket, ServerCertificate>();
-  server.on('secureConnection', (socket) => greetedWith.set(socket, current));
+  // None once the server closes.
+  let current: ServerCertificate | undefined = options.certificate;
+  const greetedWith = new Map<Socket, ServerCertificate | undefined>();
+  const answering = new Set<Socket>();
+  server.on('secureConnection', (socket) => {
+    greetedWith.set(socket, current);
+    socket.once('close', () => {
+      greetedWith.delete(socket);
+      answering.delete(socket);
+    });
+  });
+  app.addHook('onRequest', async (request) => void answering.add(request.raw.socket));
+  app.addHook('onResponse', async (request) => void answering.delete(request.raw.socket));
   app.addHook('onSend', async (request, reply) => {
     // The caller is told, so that it loses no call on its way: closing an idle connection could.
     if (greetedWith.get(request.raw.socket) !== current) reply.header('connection', 'close');
   });
   await app.listen({ host: options.host, port: options.port });
-  const close = () => app.close();
+  const close = async () => {
+    current = undefined;
+    const closed = app.close();
+    // Node waits for connections on which nothing was ever asked, and no longer looks at its own time limits.
+    for (const socket of greetedWith.keys()) if (!answering.has(socket)) socket.destroy();
+    const limit = setTimeout(() => server.closeAllConnections(), options.requestTimeout ?? 15_000);
+    await closed;
+    clearTimeout(limit);
+  };
   return {
     port: (server.address() as AddressInfo).port,
     rotate: (certificate) => {
