@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Json, startEnvoy, type TestEnvoy } from './envoy.ts';
+import { usualArguments } from './iptables-rules.ts';
 import { type Pod, PodNetwork } from './netns.ts';
 import { waitFor } from './wait.ts';
 
@@ -110,6 +111,16 @@ test('a pod that talks to itself on loopback is not captured', async () => {
   const before = await requests(envoys[1], 'outbound-passthrough');
   expect(await server.fetch('http://127.0.0.1:8080/')).toMatchObject({ status: 200 });
   expect(await requests(envoys[1], 'outbound-passthrough')).toBe(before);
+});
+
+test('what the arguments leave out is not captured', async () => {
+  const pod = await network.addPod('picky');
+  const args = [...usualArguments, '-x', `${server.address}/32`];
+  await pod.capture(args);
+  // Without an Envoy, what is captured reaches nobody.
+  expect(await pod.fetch(`http://${server.address}:8080/`)).toMatchObject({ status: 200 });
+  expect((await pod.fetch(`http://${network.gateway}:8080/`)).error).toBe('ECONNREFUSED');
+  expect((await pod.fetch(`http://${clusterIp}/`)).error).toBe('ECONNREFUSED');
 });
 
 test('nothing is left after close', async () => {

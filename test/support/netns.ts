@@ -3,15 +3,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Child, type ChildOptions, type Finished, run, runOrThrow } from './child.ts';
-
-/** The user and group that istio-proxy runs as; what it sends is not captured. */
-export const proxyId = 1337;
-
-export interface CaptureOptions {
-  /** Ports that are delivered to the application directly, besides 15008, 15020, 15021 and 15090. */
-  readonly excludedInboundPorts?: readonly number[];
-  readonly excludedOutboundPorts?: readonly number[];
-}
+import { captureRules, proxyId, usualArguments } from './iptables-rules.ts';
 
 export interface PodRequest {
   readonly method?: string;
@@ -121,9 +113,9 @@ export class Pod {
     return ['ip', 'netns', 'exec', this.namespace, ...boundToParent, `--regid=${proxyId}`, '--clear-groups'];
   }
 
-  /** Sends the pod's TCP traffic through ports 15001 (outbound) and 15006 (inbound), by the rules of istio-init. */
-  async capture(options: CaptureOptions = {}): Promise<void> {
-    await runOrThrow('ip', ['netns', 'exec', this.namespace, 'iptables-restore'], { input: captureRules(options) });
+  /** Redirects the pod's TCP traffic as its init container with these arguments would. */
+  async capture(args: readonly string[] = usualArguments): Promise<void> {
+    await runOrThrow('ip', ['netns', 'exec', this.namespace, 'iptables-restore'], { input: captureRules(args) });
   }
 
   /** Starts a program that ends with the pod. */
@@ -179,33 +171,6 @@ call.on('timeout', () => call.destroy(new Error('timeout')));
 call.on('error', (error) => say({ status: 0, body: '', headers: {}, error: error.code ?? error.message }));
 call.end(body);
 `;
-
-/** The nat table that istio-init makes for interception mode REDIRECT; contract 3.1 and 4.1 name its ports and ids. */
-function captureRules(options: CaptureOptions): string {
-  const proxyRules = (owner: string): readonly string[] => [
-    `-A ISTIO_OUTPUT -o lo ! -d 127.0.0.1/32 -p tcp ! --dport 15008 -m owner --${owner}-owner ${proxyId} -j ISTIO_IN_REDIRECT`,
-    `-A ISTIO_OUTPUT -o lo -m owner ! --${owner}-owner ${proxyId} -j RETURN`,
-    `-A ISTIO_OUTPUT -m owner --${owner}-owner ${proxyId} -j RETURN`,
-  ];
-  const inbound = [15008, 15090, 15021, 15020, ...(options.excludedInboundPorts ?? [])];
-  return [
-    '*nat',
-    ...['INBOUND', 'REDIRECT', 'IN_REDIRECT', 'OUTPUT'].map((chain) => `:ISTIO_${chain} - [0:0]`),
-    '-A PREROUTING -p tcp -j ISTIO_INBOUND',
-    '-A OUTPUT -p tcp -j ISTIO_OUTPUT',
-    ...inbound.map((port) => `-A ISTIO_INBOUND -p tcp --dport ${port} -j RETURN`),
-    '-A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT',
-    '-A ISTIO_REDIRECT -p tcp -j REDIRECT --to-ports 15001',
-    '-A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports 15006',
-    ...(options.excludedOutboundPorts ?? []).map((port) => `-A ISTIO_OUTPUT -p tcp --dport ${port} -j RETURN`),
-    '-A ISTIO_OUTPUT -s 127.0.0.6/32 -o lo -j RETURN',
-    ...proxyRules('gid'),
-    '-A ISTIO_OUTPUT -d 127.0.0.1/32 -j RETURN',
-    '-A ISTIO_OUTPUT -j ISTIO_REDIRECT',
-    'COMMIT',
-    '',
-  ].join('\n');
-}
 
 async function ip(...args: readonly string[]): Promise<void> {
   await runOrThrow('ip', args);
