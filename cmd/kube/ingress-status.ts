@@ -5,6 +5,8 @@ import type { KindName } from '../../config/kinds/kinds.ts';
 import { keyOf } from '../../config/object.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { KeyQueue } from './key-queue.ts';
+import { refusal } from './refusal.ts';
 
 /** What keeping it needs. Times in milliseconds. */
 export interface IngressStatusOptions {
@@ -47,9 +49,7 @@ export function wantedPoints(
 export class IngressStatus implements AsyncDisposable {
   readonly #options: IngressStatusOptions;
   readonly #stop = new AbortController();
-  readonly #due = new Set<string>();
-  /** Ingresses that somebody works on. */
-  readonly #busy = new Map<string, Promise<void>>();
+  readonly #queue = new KeyQueue({ workers, settle: (key, signal) => this.#settle(key, signal) });
   readonly #unsubscribe: () => void;
   #leading = false;
   #looking: Promise<void> | undefined;
@@ -71,8 +71,7 @@ export class IngressStatus implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#unsubscribe();
-    this.#due.clear();
-    await Promise.all([this.#looking, ...this.#busy.values()]);
+    await Promise.all([this.#looking, this.#queue[Symbol.asyncDispose]()]);
   }
 
   /** Changes that come while the last ones are being published are looked at together, afterwards. */
@@ -92,9 +91,8 @@ export class IngressStatus implements AsyncDisposable {
       await this.#options.settled();
       for (const { metadata } of this.#options.store.list('Ingress')) {
         const key = keyOf(metadata);
-        if (this.#wanted(key) !== undefined) this.#due.add(key);
+        if (this.#wanted(key) !== undefined) this.#queue.add(key);
       }
-      this.#work();
     }
   }
 
@@ -104,22 +102,8 @@ export class IngressStatus implements AsyncDisposable {
     return ingress === undefined ? undefined : wantedPoints(ingress, serves(ingress), points());
   }
 
-  #work(): void {
-    for (const key of this.#due) {
-      if (this.#busy.size >= workers || this.#stop.signal.aborted) return;
-      if (this.#busy.has(key)) continue;
-      this.#due.delete(key);
-      const done = this.#settle(key).finally(() => {
-        this.#busy.delete(key);
-        this.#work();
-      });
-      this.#busy.set(key, done);
-    }
-  }
-
-  async #settle(key: string): Promise<void> {
+  async #settle(key: string, signal: AbortSignal): Promise<void> {
     const { sleep, log } = this.#options;
-    const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; failures++) {
       const wanted = this.#wanted(key);
       if (wanted === undefined) return;
@@ -143,11 +127,9 @@ export class IngressStatus implements AsyncDisposable {
       status: { loadBalancer: { ingress: points.length === 0 ? null : points } },
     };
     const path = `/apis/networking.k8s.io/v1/namespaces/${namespace}/ingresses/${name}/status`;
-    const { status, body } = await api.send('PATCH', path, patch, 'application/merge-patch+json');
+    const answer = await api.send('PATCH', path, patch, 'application/merge-patch+json');
     // Gone, or changed meanwhile: the watch will tell.
-    if ([200, 404, 409].includes(status)) return;
-    const { message = '' } = (body ?? {}) as { readonly message?: string };
-    throw new Error(`the API server answered ${status} ${message.slice(0, 300)}`);
+    if (![200, 404, 409].includes(answer.status)) throw refusal(answer);
   }
 }
 

@@ -5,7 +5,7 @@ import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
 import { IngressStatus } from './ingress-status.ts';
 import { ingressLease } from './names.ts';
-import { type LeadingOptions, whileLeading } from './while-leading.ts';
+import { endingInTurn, type LeadingOptions, whileLeading } from './while-leading.ts';
 
 /** Keeps it until disposed; written by the leader of the replicas only. */
 export function keepIngressStatus(plane: ControlPlane, leading: Omit<LeadingOptions, 'lease'>): AsyncDisposable {
@@ -20,11 +20,5 @@ export function keepIngressStatus(plane: ControlPlane, leading: Omit<LeadingOpti
     log: (message) => leading.log.warn(message),
   });
   const lead = whileLeading({ ...leading, lease: ingressLease }, (leads) => status.lead(leads));
-  return {
-    async [Symbol.asyncDispose]() {
-      // Nothing is written any more when the Lease is given back.
-      await status[Symbol.asyncDispose]();
-      await lead[Symbol.asyncDispose]();
-    },
-  };
+  return endingInTurn(status, lead);
 }

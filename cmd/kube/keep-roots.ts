@@ -1,11 +1,11 @@
 // The roots in every namespace, as long as the control plane runs: what makes them be looked at, and who changes them.
-import { selectorMatches } from '../../discovery/model/discovered.ts';
+import { selectsNamespace } from '../../discovery/model/discovered.ts';
 import { mesh } from '../../discovery/model/objects.ts';
 import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
 import { rootsLease } from './names.ts';
 import { RootCertificates } from './root-certificates.ts';
-import { type LeadingOptions, whileLeading } from './while-leading.ts';
+import { endingInTurn, type LeadingOptions, whileLeading } from './while-leading.ts';
 
 /** Keeps them until disposed; changed by the leader of the replicas only. */
 export function keepRoots(plane: ControlPlane, leading: Omit<LeadingOptions, 'lease'>): AsyncDisposable {
@@ -17,12 +17,9 @@ export function keepRoots(plane: ControlPlane, leading: Omit<LeadingOptions, 'le
     store,
     name: settings.rootConfigMap,
     roots: identity.roots.current,
-    isDiscovered: (namespace) => {
-      const { discoverySelectors: selectors = [] } = graph.read(mesh, 'mesh');
-      const implied = { 'kubernetes.io/metadata.name': namespace };
-      const labels = { ...implied, ...store.get('Namespace', `/${namespace}`)?.metadata.labels };
-      return selectors.length === 0 || selectors.some((selector) => selectorMatches(selector, labels));
-    },
+    // By the namespace as the store has it: the graph may not have been told of it yet.
+    isDiscovered: (namespace) =>
+      selectsNamespace(graph.read(mesh, 'mesh').discoverySelectors, namespace, store.get('Namespace', `/${namespace}`)),
     sleep: rest,
     monotonic: () => performance.now(),
     report: store.sinkOf('roots').report,
@@ -42,9 +39,7 @@ export function keepRoots(plane: ControlPlane, leading: Omit<LeadingOptions, 'le
   return {
     async [Symbol.asyncDispose]() {
       for (const one of unfollow) one();
-      // Nothing is written any more when the Lease is given back.
-      await roots[Symbol.asyncDispose]();
-      await lead[Symbol.asyncDispose]();
+      await endingInTurn(roots, lead)[Symbol.asyncDispose]();
     },
   };
 }

@@ -11,7 +11,7 @@ import { EntryAddresses } from './entry-addresses.ts';
 import { addressesLease, statusLease } from './names.ts';
 import { ObjectStatus } from './object-status.ts';
 import { rejectedObjects } from './rejected-objects.ts';
-import { type LeadingOptions, whileLeading } from './while-leading.ts';
+import { endingInTurn, type LeadingOptions, whileLeading } from './while-leading.ts';
 
 /** Counts statuses by `writer` (`objects`, `addresses`) and `outcome` (`written`, `failed`). */
 export type StatusWriteCounter = Counter<'writer' | 'outcome'>;
@@ -48,7 +48,7 @@ export function keepObjectStatus(
     log: (message) => leading.log.warn(message),
   });
   const lead = whileLeading({ ...leading, lease: statusLease(settings.revision) }, (leads) => status.lead(leads));
-  return inTurn(status, lead);
+  return endingInTurn(status, lead);
 }
 
 /** Has the status of ServiceEntries tell their automatic addresses, until disposed (PILOT_ENABLE_IP_AUTOALLOCATE). */
@@ -69,15 +69,5 @@ export function keepEntryAddresses(
     log: (message) => leading.log.warn(message),
   });
   const lead = whileLeading({ ...leading, lease: addressesLease }, (leads) => addresses.lead(leads));
-  return inTurn(addresses, lead);
-}
-
-/** Ends the first before the second: nothing is written any more when a Lease is given back. */
-function inTurn(first: AsyncDisposable, second: AsyncDisposable): AsyncDisposable {
-  return {
-    async [Symbol.asyncDispose]() {
-      await first[Symbol.asyncDispose]();
-      await second[Symbol.asyncDispose]();
-    },
-  };
+  return endingInTurn(addresses, lead);
 }

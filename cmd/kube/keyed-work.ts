@@ -1,4 +1,5 @@
 // Work on things by key: each once however often it was asked for, few at a time, slower while it fails.
+import { KeyQueue } from './key-queue.ts';
 
 /** What the work is, and how fast it may go. Times in milliseconds. */
 export interface KeyedWorkOptions {
@@ -21,49 +22,35 @@ const longestRestMs = 60_000;
 /** Works until disposed. Failures in a row, whatever their keys, make every worker rest longer, up to a minute. */
 export class KeyedWork implements AsyncDisposable {
   readonly #options: KeyedWorkOptions;
-  readonly #stop = new AbortController();
-  readonly #due = new Set<string>();
-  readonly #busy = new Map<string, Promise<void>>();
+  readonly #queue: KeyQueue;
   readonly #later = new Map<string, NodeJS.Timeout>();
   #failures = 0;
+  #stopped = false;
 
   constructor(options: KeyedWorkOptions) {
     this.#options = options;
+    this.#queue = new KeyQueue({ workers: options.workers, settle: (key, signal) => this.#settle(key, signal) });
   }
 
   /** Asks for a key to be looked at; while it is worked on, to be looked at once more. */
   add(key: string): void {
-    this.#due.add(key);
-    this.#work();
+    this.#queue.add(key);
   }
 
   /** Forgets what is due, now or later; what is under way goes on. */
   clear(): void {
-    this.#due.clear();
+    this.#queue.clear();
     for (const timer of this.#later.values()) clearTimeout(timer);
     this.#later.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
+    this.#stopped = true;
     this.clear();
-    await Promise.all(this.#busy.values());
+    await this.#queue[Symbol.asyncDispose]();
   }
 
-  #work(): void {
-    for (const key of this.#due) {
-      if (this.#busy.size >= this.#options.workers || this.#stop.signal.aborted) return;
-      if (this.#busy.has(key)) continue;
-      this.#due.delete(key);
-      const done = this.#settle(key).finally(() => {
-        this.#busy.delete(key);
-        this.#work();
-      });
-      this.#busy.set(key, done);
-    }
-  }
-
-  async #settle(key: string): Promise<void> {
+  async #settle(key: string, signal: AbortSignal): Promise<void> {
     const { perform, restMs, sleep, failed } = this.#options;
     try {
       const again = await perform(key);
@@ -71,14 +58,14 @@ export class KeyedWork implements AsyncDisposable {
       if (again !== undefined) this.#addLater(key, again);
     } catch (error) {
       this.#failures++;
-      this.#due.add(key);
+      this.#queue.add(key);
       failed(key, error instanceof Error ? error : new Error(String(error)));
     }
-    await sleep(Math.min(restMs * 2 ** Math.min(this.#failures, 20), longestRestMs), this.#stop.signal);
+    await sleep(Math.min(restMs * 2 ** Math.min(this.#failures, 20), longestRestMs), signal);
   }
 
   #addLater(key: string, ms: number): void {
-    if (this.#stop.signal.aborted || this.#later.has(key)) return;
+    if (this.#stopped || this.#later.has(key)) return;
     const timer = setTimeout(() => {
       this.#later.delete(key);
       this.add(key);

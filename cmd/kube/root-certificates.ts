@@ -3,6 +3,7 @@ import { type Diagnostic, warningOf } from '../../config/diagnostic.ts';
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { KeyQueue } from './key-queue.ts';
 import { refusal } from './refusal.ts';
 
 /** What keeping them needs. Times in milliseconds. */
@@ -60,10 +61,8 @@ export function isCurrent(found: ConfigMap | undefined, roots: string): boolean 
 /** Keeps them until disposed; only a leader changes what is there. */
 export class RootCertificates implements AsyncDisposable {
   readonly #options: RootCertificatesOptions;
-  readonly #stop = new AbortController();
-  readonly #due = new Set<string>();
-  /** Namespaces that somebody works on. */
-  readonly #busy = new Map<string, Promise<void>>();
+  /** Namespaces to be looked after. */
+  readonly #queue = new KeyQueue({ workers, settle: (namespace, signal) => this.#settle(namespace, signal) });
   /** What was changed lately, and to which roots: other roots are a new reason to change it. */
   readonly #rewrites = new Map<string, { readonly roots: string; readonly times: number; readonly at: number }>();
   readonly #contested = new Set<string>();
@@ -79,7 +78,6 @@ export class RootCertificates implements AsyncDisposable {
           if (kind === 'Namespace') this.#look(key.slice(1));
           else if (kind === 'ConfigMap' && key.endsWith(`/${options.name}`)) this.#look(key.split('/')[0] ?? '');
         }
-        this.#work();
       }),
       store.onStatus(() => this.lookAtAll()),
     ];
@@ -95,19 +93,16 @@ export class RootCertificates implements AsyncDisposable {
   /** Looks at every namespace: after other roots came into force, or other namespaces count. */
   lookAtAll(): void {
     for (const { metadata } of this.#options.store.list('Namespace')) this.#look(metadata.name);
-    this.#work();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    this.#due.clear();
-    await Promise.all(this.#busy.values());
+    await this.#queue[Symbol.asyncDispose]();
   }
 
   #look(namespace: string): void {
     this.#tell(namespace);
-    if (this.#needs(namespace)) this.#due.add(namespace);
+    if (this.#needs(namespace)) this.#queue.add(namespace);
   }
 
   /** Two who overwrite each other help nobody: the one who can tell gives in, and says so. */
@@ -140,22 +135,8 @@ export class RootCertificates implements AsyncDisposable {
     return this.#leading && !isCurrent(found, roots()) && !this.#isContested(namespace);
   }
 
-  #work(): void {
-    for (const namespace of this.#due) {
-      if (this.#busy.size >= workers || this.#stop.signal.aborted) return;
-      if (this.#busy.has(namespace)) continue;
-      this.#due.delete(namespace);
-      const done = this.#settle(namespace).finally(() => {
-        this.#busy.delete(namespace);
-        this.#work();
-      });
-      this.#busy.set(namespace, done);
-    }
-  }
-
-  async #settle(namespace: string): Promise<void> {
+  async #settle(namespace: string, signal: AbortSignal): Promise<void> {
     const { sleep, log, name } = this.#options;
-    const { signal } = this.#stop;
     if (!this.#leading) await sleep(patienceMs, signal);
     for (let failures = 0; !signal.aborted && this.#needs(namespace); failures++) {
       try {

@@ -48,3 +48,13 @@ export function whileLeading(options: LeadingOptions, changed: (leading: boolean
     },
   };
 }
+
+/** Ends the writer before its candidacy: nothing is written any more when the Lease is given back. */
+export function endingInTurn(writer: AsyncDisposable, candidacy: AsyncDisposable): AsyncDisposable {
+  return {
+    async [Symbol.asyncDispose]() {
+      await writer[Symbol.asyncDispose]();
+      await candidacy[Symbol.asyncDispose]();
+    },
+  };
+}
