@@ -99,7 +99,6 @@ export class Graph {
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
   readonly #byKey = new WeakMap<object, Cell>();
-  readonly #derivers = new Map<unknown, Map<unknown, Readable<never, unknown>>>();
   #revision = 1;
   #frames = 0;
   #frame: Frame | undefined = undefined;
@@ -113,6 +112,7 @@ export class Graph {
       collection,
       members: new Map(),
       pending: new Set(),
+      derivers: new Map(),
       indexes: collection.indexes as readonly Index<string, readonly string[]>[],
     }));
     this.#bySource = new Map();
@@ -345,7 +345,7 @@ export class Graph {
   }
 
   #addMember(state: CollectionState, source: unknown, key: string, id: string): Member {
-    const cell = new Cell(this.#deriverOf(state.collection, source), key, id);
+    const cell = new Cell(this.#deriverOf(state, source), key, id);
     const member: Member = { cell, items: EMPTY_ITEMS };
     cell.onMark = () => {
       state.pending.add(member);
@@ -356,12 +356,7 @@ export class Graph {
   }
 
   /** The query behind the members that a collection has from one source. */
-  #deriverOf(collection: Collection<string, unknown>, source: unknown): Readable<never, unknown> {
-    let derivers = this.#derivers.get(collection);
-    if (derivers === undefined) {
-      derivers = new Map();
-      this.#derivers.set(collection, derivers);
-    }
+  #deriverOf({ collection, derivers }: CollectionState, source: unknown): Readable<never, unknown> {
     let deriver = derivers.get(source);
     if (deriver === undefined) {
       const derived = query<string, ReadonlyMap<string, unknown>>(
@@ -485,6 +480,8 @@ interface CollectionState {
   readonly collection: Collection<string, unknown>;
   readonly members: Map<string, Member>;
   readonly pending: Set<Member>;
+  /** By source. */
+  readonly derivers: Map<unknown, Readable<never, unknown>>;
   readonly indexes: readonly Index<string, readonly string[]>[];
 }
 

@@ -1,5 +1,6 @@
 // Which namespaces the mesh takes notice of (meshConfig.discoverySelectors).
 import type { LabelSelector } from '../../config/kinds/common.ts';
+import type { Namespace } from '../../config/kinds/namespace.ts';
 import { query } from '../graph/graph.ts';
 import { mesh, objects } from './objects.ts';
 
@@ -10,12 +11,19 @@ const selectors = query('discovery-selectors', (read, _key: 'mesh') => read(mesh
 /** Whether objects of a namespace count: all do without selectors, else one of them must select the namespace. */
 export const isDiscovered = query('is-discovered', (read, namespace: string): boolean => {
   const all = read(selectors, 'mesh');
-  if (all.length === 0) return true;
-  // The API server sets this label on every namespace; a folder may lack the object.
-  const implied = { 'kubernetes.io/metadata.name': namespace };
-  const labels = { ...implied, ...read(objects.Namespace, `/${namespace}`)?.metadata.labels };
-  return all.some((selector) => selectorMatches(selector, labels));
+  return all.length === 0 || selectsNamespace(all, namespace, read(objects.Namespace, `/${namespace}`));
 });
+
+/** The same for selectors and a Namespace at hand; a folder may lack the object. */
+export function selectsNamespace(
+  all: readonly LabelSelector[] | undefined,
+  name: string,
+  object: Namespace | undefined,
+): boolean {
+  // The API server sets this label on every namespace.
+  const labels = { 'kubernetes.io/metadata.name': name, ...object?.metadata.labels };
+  return all === undefined || all.length === 0 || all.some((selector) => selectorMatches(selector, labels));
+}
 
 /** Whether a Kubernetes label selector matches. One without any requirement matches everything. */
 export function selectorMatches(selector: LabelSelector, labels: Labels): boolean {

@@ -31,7 +31,7 @@ export interface SentRecord {
   readonly version: string;
   /** Milliseconds of the server's clock. */
   readonly at: number;
-  /** What was in it, so that a rejection can be traced to its resource. */
+  /** What was in it, so that a rejection can be traced to its resource; nothing once it was accepted. */
   readonly resources: readonly EncodedResource[];
 }
 

@@ -4,8 +4,8 @@ import type { ProxyClass } from '../../proxy/proxy-class.ts';
 import { layered } from '../layered-directory.ts';
 import { blackHoleCluster, dynamicDnsCluster, inboundPassthroughCluster, passthroughCluster } from '../names.ts';
 import { defineTranslator, type ResourceRef, refTo } from '../translator.ts';
+import { outboundDirectories } from './cluster-directories.ts';
 import { inboundClusterResource, inboundEntries } from './inbound-clusters.ts';
-import { outboundDirectories } from './outbound-entries.ts';
 import { staticCluster } from './static-clusters.ts';
 
 const outboundFacets = [

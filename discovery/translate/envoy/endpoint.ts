@@ -1,7 +1,7 @@
 // Endpoints of sidecars' and gateways' clusters: by the same list as the clusters.
 import { defineTranslator, refTo } from '../translator.ts';
+import { hasInlineCluster, outboundDirectories } from './cluster-directories.ts';
 import { emptyAssignment } from './load-assignment.ts';
-import { hasInlineCluster, outboundDirectories } from './outbound-entries.ts';
 
 /** Endpoints for proxies of every flavour that is an Envoy. */
 export const envoyEndpoints = defineTranslator('endpoint', {
