@@ -1,4 +1,4 @@
-// Node, of Kubernetes' core group: its labels give the locality, its addresses those of NodePort gateways.
+// Node, of Kubernetes' core group: its labels give the locality, its addresses tell where Ingresses are reached.
 import { listOf, message, text } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
