@@ -1,10 +1,10 @@
 // What one Service or ServiceEntry defines, before definitions of the same host and namespace are joined.
 import { isIP } from 'node:net';
+import { parseExportTo } from '../../config/export-to.ts';
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { type ObjectMeta, refOf } from '../../config/object.ts';
 import { parseAddress } from './address.ts';
-import { parseExportTo } from './export.ts';
 import { parseProtocol, portProtocol } from './protocol.ts';
 import type { Resolution, Service, ServicePort } from './service.ts';
 

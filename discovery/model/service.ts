@@ -1,4 +1,5 @@
 // A service of the mesh: one host with ports, from a Kubernetes Service or a ServiceEntry.
+import type { ExportTo } from '../../config/export-to.ts';
 import type { ObjectRef } from '../../config/object.ts';
 
 /** Application protocol of a port (contract 4.5): by appProtocol, then the port name's prefix, else `auto` (sniffed). */
@@ -31,9 +32,6 @@ export interface ServicePort {
  * `passthrough` by the original destination, `dynamic-dns` by a forward proxy, `alias` is an ExternalName.
  */
 export type Resolution = 'endpoints' | 'dns' | 'dns-round-robin' | 'passthrough' | 'dynamic-dns' | 'alias';
-
-/** Namespaces to which an object is visible: everyone, or the named ones (its own included only if named). */
-export type ExportTo = 'everyone' | readonly string[];
 
 /** One service. Two ServiceEntries may define the same host in different namespaces: the key tells them apart. */
 export interface Service {

@@ -1,27 +1,50 @@
-// How a VirtualService's route and one of its delegate become one route.
-import type { StringMatch } from '../../config/kinds/common.ts';
-import type { HttpMatch, HttpRoute } from '../../config/kinds/virtual-service.ts';
+// Delegates: which VirtualService a route may leave its routes to, and how the routes of the two become one. Findings and
+// translation both ask here.
+import { exportedTo, parseExportTo } from '../export-to.ts';
+import type { StringMatch } from '../kinds/common.ts';
+import type { Delegate, HttpMatch, HttpRoute, VirtualService } from '../kinds/virtual-service.ts';
+
+/** Why a VirtualService that a route delegates to gives it nothing. */
+export type Refusal = 'absent' | 'has-hosts' | 'not-exported';
+
+/** The `namespace/name` that a delegate's reference in an object of `namespace` stands for. */
+export function delegateKey({ name = '', namespace: given = '' }: Delegate, namespace: string): string {
+  return `${given === '' ? namespace : given}/${name}`;
+}
 
 /**
- * Merges a delegate's route into the root's that names it: matches must be narrower than the root's, what the root
- * sets wins. Undefined where no match is left.
+ * The VirtualService that routes in `namespace` delegate to, where it may be used: it has no hosts (with hosts it stands
+ * for itself) and is exported to that namespace. `defaults` is the mesh's list for those without exportTo.
+ */
+export function usableDelegate(
+  found: VirtualService | undefined,
+  namespace: string,
+  defaults: readonly string[],
+): { readonly delegate: VirtualService } | { readonly refusal: Refusal } {
+  if (found === undefined) return { refusal: 'absent' };
+  const { spec, metadata } = found;
+  if ((spec.hosts ?? []).length > 0) return { refusal: 'has-hosts' };
+  const written = spec.exportTo ?? [];
+  const exportTo = parseExportTo(written.length === 0 ? defaults : written, metadata.namespace);
+  return exportedTo(exportTo, namespace) ? { delegate: found } : { refusal: 'not-exported' };
+}
+
+/**
+ * Merges a delegate's route (`leaf`) into the root's that names it; gateways in both must be full names. What the leaf sets
+ * wins. Undefined where one of its conditions takes in what the root's leave out: then the leaf has no effect.
  */
 export function mergeDelegate(root: HttpRoute, leaf: HttpRoute): HttpRoute | undefined {
   const match = mergeMatches(root.match ?? [], leaf.match ?? []);
   if (match === undefined) return undefined;
-  const { delegate: _delegate, match: _match, name: _name, route: _route, redirect: _redirect, ...overriding } = root;
-  const { match: _own, name: _leafName, ...rest } = leaf;
+  const { delegate: _delegate, match: _match, name: _name, route: _route, redirect: _redirect, ...defaults } = root;
+  const { match: _own, name: _leafName, ...own } = leaf;
   const name = joinNames(root.name, leaf.name);
   return {
-    ...rest,
-    ...defined(overriding),
+    ...defaults,
+    ...own,
     ...(match.length === 0 ? {} : { match }),
     ...(name === undefined ? {} : { name }),
   };
-}
-
-function defined<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }
 
 function joinNames(root: string | undefined, leaf: string | undefined): string | undefined {
@@ -29,13 +52,14 @@ function joinNames(root: string | undefined, leaf: string | undefined): string |
   return parts.length === 0 ? undefined : parts.join('-');
 }
 
+/** Each condition of the leaf once for each of the root that it lies within; there must be one. */
 function mergeMatches(root: readonly HttpMatch[], leaf: readonly HttpMatch[]): readonly HttpMatch[] | undefined {
   if (root.length === 0) return leaf;
   if (leaf.length === 0) return root;
-  const merged = leaf.flatMap((inner) =>
+  const merged = leaf.map((inner) =>
     root.filter((outer) => !conflicts(outer, inner)).map((outer) => mergeMatch(outer, inner)),
   );
-  return merged.length === 0 ? undefined : merged;
+  return merged.some((some) => some.length === 0) ? undefined : merged.flat();
 }
 
 function mergeMatch(root: HttpMatch, leaf: HttpMatch): HttpMatch {
@@ -81,24 +105,20 @@ function conflicts(outer: HttpMatch, inner: HttpMatch): boolean {
     const wanted = outer.sourceLabels?.[label];
     if (wanted !== undefined && wanted !== value) return true;
   }
-  if (bothDiffer(outer.sourceNamespace, inner.sourceNamespace)) return true;
+  const namespace = outer.sourceNamespace ?? '';
+  // Istio takes a leaf that names no namespace for one of all namespaces, though the other conditions are handed down.
+  if (namespace !== '' && inner.sourceNamespace !== namespace) return true;
   const gateways = outer.gateways ?? [];
   return gateways.length > 0 && (inner.gateways ?? []).some((gateway) => !gateways.includes(gateway));
 }
 
-function bothDiffer(a: string | undefined, b: string | undefined): boolean {
-  return (a ?? '') !== '' && (b ?? '') !== '' && a !== b;
-}
-
+/** Whether one expression is narrower than another cannot be told, nor is mere presence taken for wider than a value. */
 function stringConflict(outer: StringMatch | undefined, inner: StringMatch | undefined): boolean {
   if (outer === undefined || inner === undefined) return false;
-  // Whether one expression is narrower than another cannot be told, so they never go together.
-  if (isSet(outer.regex) || isSet(inner.regex)) {
-    return [outer, inner].every((match) => isSet(match.regex) || isSet(match.prefix) || isSet(match.exact));
-  }
   if (isSet(outer.exact)) return inner.exact !== outer.exact;
-  const prefix = outer.prefix ?? '';
-  return !(isSet(inner.exact) ? inner.exact : (inner.prefix ?? '')).startsWith(prefix);
+  if (!isSet(outer.prefix)) return true;
+  const within = isSet(inner.prefix) ? inner.prefix : inner.exact;
+  return within === undefined || !within.startsWith(outer.prefix);
 }
 
 function isSet(text: string | undefined): text is string {
