@@ -4,8 +4,17 @@ import { exportedTo, parseExportTo } from '../export-to.ts';
 import type { StringMatch } from '../kinds/common.ts';
 import type { Delegate, HttpMatch, HttpRoute, VirtualService } from '../kinds/virtual-service.ts';
 
+/**
+ * Conditions that a VirtualService may get from all its delegates. Those of two objects multiply: a megabyte of each could
+ * otherwise make billions.
+ */
+export const mostConditions = 20_000;
+
 /** Why a VirtualService that a route delegates to gives it nothing. */
-export type Refusal = 'absent' | 'has-hosts' | 'not-exported';
+export type Refusal = 'absent' | 'has-hosts' | 'not-exported' | 'too-many';
+
+/** The VirtualService whose routes stand in place of one that delegates, or why there is none. */
+export type Delegation = { readonly delegate: VirtualService } | { readonly refusal: Refusal };
 
 /** The `namespace/name` that a delegate's reference in an object of `namespace` stands for. */
 export function delegateKey({ name = '', namespace: given = '' }: Delegate, namespace: string): string {
@@ -13,20 +22,42 @@ export function delegateKey({ name = '', namespace: given = '' }: Delegate, name
 }
 
 /**
- * The VirtualService that routes in `namespace` delegate to, where it may be used: it has no hosts (with hosts it stands
- * for itself) and is exported to that namespace. `defaults` is the mesh's list for those without exportTo.
+ * For each HTTP route of a VirtualService its delegate, where it may be used: it has no hosts (with hosts it stands for
+ * itself) and is exported to the root's namespace. Undefined for routes that do not delegate. `find` gives VirtualServices
+ * by key; `defaults` is the mesh's list for those without exportTo.
  */
-export function usableDelegate(
+export function delegationsOf(
+  { spec, metadata }: VirtualService,
+  find: (key: string) => VirtualService | undefined,
+  defaults: readonly string[],
+): readonly (Delegation | undefined)[] {
+  let conditions = 0;
+  return (spec.http ?? []).map((route) => {
+    if (route.delegate === undefined) return undefined;
+    const found = find(delegateKey(route.delegate, metadata.namespace));
+    const refusal = refusalOf(found, metadata.namespace, defaults);
+    if (found === undefined || refusal !== undefined) return { refusal: refusal ?? 'absent' };
+    const more = conditions + sizeOf(route) * (found.spec.http ?? []).reduce((sum, leaf) => sum + sizeOf(leaf), 0);
+    if (more > mostConditions) return { refusal: 'too-many' };
+    conditions = more;
+    return { delegate: found };
+  });
+}
+
+function refusalOf(
   found: VirtualService | undefined,
   namespace: string,
   defaults: readonly string[],
-): { readonly delegate: VirtualService } | { readonly refusal: Refusal } {
-  if (found === undefined) return { refusal: 'absent' };
-  const { spec, metadata } = found;
-  if ((spec.hosts ?? []).length > 0) return { refusal: 'has-hosts' };
-  const written = spec.exportTo ?? [];
-  const exportTo = parseExportTo(written.length === 0 ? defaults : written, metadata.namespace);
-  return exportedTo(exportTo, namespace) ? { delegate: found } : { refusal: 'not-exported' };
+): Refusal | undefined {
+  if (found === undefined) return 'absent';
+  if ((found.spec.hosts ?? []).length > 0) return 'has-hosts';
+  const written = found.spec.exportTo ?? [];
+  const exportTo = parseExportTo(written.length === 0 ? defaults : written, found.metadata.namespace);
+  return exportedTo(exportTo, namespace) ? undefined : 'not-exported';
+}
+
+function sizeOf({ match = [] }: HttpRoute): number {
+  return Math.max(match.length, 1);
 }
 
 /**

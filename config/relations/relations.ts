@@ -19,7 +19,7 @@ const targets = ['Service', 'ServiceEntry'] as const;
 const relations: Relations = {
   VirtualService: {
     relate: relateVirtualService,
-    among: ['Gateway', 'Service', 'ServiceEntry', 'DestinationRule', 'VirtualService'],
+    among: ['Gateway', 'Service', 'ServiceEntry', 'DestinationRule', 'VirtualService', 'ConfigMap'],
   },
   Gateway: { relate: relateGateway, among: ['Pod', 'Secret'] },
   DestinationRule: { relate: relateDestinationRule, among: ['Service', 'ServiceEntry', 'DestinationRule'] },

@@ -4,7 +4,6 @@ import { type ExportTo, parseExportTo } from '../../config/export-to.ts';
 import { meshGateway, resolveGatewayName, withFullGateways } from '../../config/gateway-name.ts';
 import type { ObjectOf } from '../../config/kinds/kinds.ts';
 import type {
-  Delegate,
   Destination,
   HttpMatch,
   HttpRoute,
@@ -15,7 +14,7 @@ import type {
   TlsRoute,
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
-import { delegateKey, mergeDelegate, usableDelegate } from '../../config/relations/delegate.ts';
+import { delegationsOf, mergeDelegate } from '../../config/relations/delegate.ts';
 import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { defaultExportTo } from './export.ts';
@@ -141,24 +140,25 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
       written.length === 0 ? [meshGateway] : [...new Set(written.map((name) => resolveGatewayName(name, namespace)))],
     exportTo: exportToOf(read, exported, namespace),
     paths: pathSemanticsOf(metadata),
-    http: (spec.http ?? []).flatMap((route) =>
-      route.delegate === undefined
-        ? [names.http(route)]
-        : delegated(read, names.http(route), route.delegate, namespace),
-    ),
+    http: httpOf(read, names, object),
     tls: (spec.tls ?? []).map((route) => names.stream(route)),
     tcp: (spec.tcp ?? []).map((route) => names.stream(route)),
   };
 }
 
-/** What stands in place of a route that delegates; nothing where its delegate may not be used. */
-function delegated(read: Read, root: HttpRoute, to: Delegate, namespace: string): readonly HttpRoute[] {
-  const found = objectOf(read, 'VirtualService', delegateKey(to, namespace));
-  const usable = usableDelegate(found, namespace, read(defaultExportTo, 'virtualService'));
-  if ('refusal' in usable) return [];
-  const { spec, metadata } = usable.delegate;
-  const names = new Names(metadata.namespace, read(ruleDomain, 'facts'));
-  return (spec.http ?? []).flatMap((route) => mergeDelegate(root, names.http(route)) ?? []);
+/** The HTTP routes, with those of delegates in place of the routes that delegate. */
+function httpOf(read: Read, names: Names, object: ObjectOf<'VirtualService'>): readonly HttpRoute[] {
+  const find = (key: string) => objectOf(read, 'VirtualService', key);
+  const delegations = delegationsOf(object, find, read(defaultExportTo, 'virtualService'));
+  return (object.spec.http ?? []).flatMap((route, index) => {
+    const root = names.http(route);
+    const delegation = delegations[index];
+    if (delegation === undefined) return [root];
+    if ('refusal' in delegation) return [];
+    const { spec, metadata } = delegation.delegate;
+    const leafNames = new Names(metadata.namespace, read(ruleDomain, 'facts'));
+    return (spec.http ?? []).flatMap((leaf) => mergeDelegate(root, leafNames.http(leaf)) ?? []);
+  });
 }
 
 function exportToOf(read: Read, written: readonly string[], namespace: string): ExportTo {
