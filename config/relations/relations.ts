@@ -50,6 +50,9 @@ export function relate(object: AnyObject, around: Surroundings): readonly Diagno
   return (relation?.(object, around) ?? []).map((finding) => ({ ...finding, object: ref }));
 }
 
+/** The kinds that have relations. */
+export const relatingKinds: readonly KindName[] = kindNames.filter((kind) => relations[kind] !== undefined);
+
 /** The kinds of which something else may be found when an object of the given kind changes. */
 export function relatedKinds(changed: KindName): readonly KindName[] {
   return kindNames.filter((kind) => relations[kind]?.among.includes(changed));
