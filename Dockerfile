@@ -23,6 +23,11 @@ COPY webhook ./webhook
 COPY cmd ./cmd
 # 15010 xDS in plain text, 15012 xDS and CA with TLS, 15014 metrics, 15017 webhooks, 8080 readiness and debug.
 EXPOSE 15010 15012 15014 15017 8080
+RUN mkdir .cache && chown 1000:1000 .cache
 USER 1000:1000
+# Compiled now, since the file system will not be written to: the same user, by whom the cache is told apart.
+RUN NODE_COMPILE_CACHE=/meltemi/.cache/compiled node --max-semi-space-size=16 --expose-gc --input-type=module \
+    -e "await import('/meltemi/cmd/discovery.ts'); await import('/meltemi/cmd/kubernetes.ts')" \
+ && cmd/meltemi version
 ENTRYPOINT ["cmd/meltemi"]
 CMD ["discovery"]

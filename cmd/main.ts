@@ -51,7 +51,8 @@ const commands: Readonly<Record<string, CommandEntry>> = {
   version: { summary: 'Print the version', load: async () => (await import('./version.ts')).versionCommand() },
 };
 
-// Compiled modules are kept beside the program, where nobody else can put any: a start then costs half a second less.
+// Compiled modules are kept beside the program, where nobody else can put any: a start then costs half a second less. The
+// launcher has said so already; this is for starts without it.
 enableCompileCache(join(import.meta.dirname, '..', '.cache', 'compiled'));
 
 async function main(argv: readonly string[]): Promise<number> {

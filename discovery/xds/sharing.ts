@@ -9,9 +9,8 @@ const maxLooks = 4;
 /** Belongs to one view. */
 export class Sharing {
   #everything: { readonly directory: Directory; readonly owed: Owed } | undefined = undefined;
-  readonly #askedFor = new WeakMap<ReadonlySet<string>, Owed>();
-  #plans = new WeakMap<Owed, Plan>();
-  #hasPlans = false;
+  #askedFor: WeakMap<ReadonlySet<string>, Owed> | undefined = undefined;
+  #plans: WeakMap<Owed, Plan> | undefined = undefined;
 
   /** Everything listed, owed to a client that has nothing: one map for all of them. */
   everything(directory: Directory): Owed {
@@ -24,34 +23,34 @@ export class Sharing {
 
   /** Names that a client asks for and has nothing of: one map for all that share the set. */
   askedFor(names: ReadonlySet<string>, make: () => Owed): Owed {
-    const known = this.#askedFor.get(names);
+    const known = this.#askedFor?.get(names);
     if (known !== undefined) return known;
     const owed = make();
+    this.#askedFor ??= new WeakMap();
     this.#askedFor.set(names, owed);
     return owed;
   }
 
   /** The plan of an owed map, made once for all who are owed the very same map, until `dropPlans`. */
   planOf(owed: Owed, make: () => Plan): Plan {
-    const known = this.#plans.get(owed);
+    const known = this.#plans?.get(owed);
     if (known !== undefined) return known;
     const plan = make();
+    this.#plans ??= new WeakMap();
     this.#plans.set(owed, plan);
-    this.#hasPlans = true;
     return plan;
   }
 
   /** Lets go of what only helps streams that begin within moments of each other. */
   forget(): void {
     this.#everything = undefined;
+    this.#askedFor = undefined;
     this.dropPlans();
   }
 
   /** A resource of the view is another one now. */
   dropPlans(): void {
-    if (!this.#hasPlans) return;
-    this.#plans = new WeakMap();
-    this.#hasPlans = false;
+    this.#plans = undefined;
   }
 }
 

@@ -10,7 +10,7 @@ export interface Slot<W> {
   readonly ref: ResourceRef;
   resource: EncodedResource | undefined;
   /** Who watches, and under which name. One after the other in one list, because there are very many of these. */
-  readonly watchers: Watch<W>[];
+  watchers: Watch<W>[];
 }
 
 /** A watcher, then the name under which it knows the resource. */
@@ -59,7 +59,9 @@ export class Slots<W> {
       slot = this.#slotOf(ref);
       this.#byRef.set(ref, slot);
     }
-    slot.watchers.push(watcher, name);
+    // A list that grows from nothing takes room for many, and most slots have few watchers.
+    if (slot.watchers.length === 0) slot.watchers = [watcher, name];
+    else slot.watchers.push(watcher, name);
     return slot;
   }
 
