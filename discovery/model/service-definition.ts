@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { type ObjectMeta, refOf } from '../../config/object.ts';
+import { nodeSelectorOf } from '../../config/rules/service.ts';
 import { parseAddress } from './address.ts';
 import { parseExportTo } from './export.ts';
 import { parseProtocol, portProtocol } from './protocol.ts';
@@ -17,6 +18,8 @@ export interface DefinitionContext {
   readonly externalNameAlias: boolean;
   /** traffic-distribution annotation of the object's namespace. */
   readonly namespaceDistribution: string | undefined;
+  /** External addresses of the nodes that have these labels. */
+  readonly nodeAddresses: (labels: Readonly<Record<string, string>>) => readonly string[];
 }
 
 const headlessIp = 'None';
@@ -44,7 +47,8 @@ export function ofKubernetesService(object: KubernetesService, context: Definiti
     trafficDistribution: distributionOf(spec.trafficDistribution, metadata, context),
     nodeLocal: spec.internalTrafficPolicy === 'Local',
     publishNotReady: spec.publishNotReadyAddresses ?? false,
-    externalAddresses: externalAddresses(object),
+    externalAddresses: externalAddresses(object, context),
+    externalPorts: nodePorts(object),
     source: refOf(object),
     sources: [refOf(object)],
   };
@@ -71,6 +75,7 @@ export function ofServiceEntry(object: ServiceEntry, context: DefinitionContext)
     nodeLocal: false,
     publishNotReady: false,
     externalAddresses: [],
+    externalPorts: {},
     source: refOf(object),
     sources: [refOf(object)],
   }));
@@ -159,11 +164,23 @@ function clusterAddresses(spec: NonNullable<KubernetesService['spec']>): readonl
   return all.filter((address) => address !== '' && address !== headlessIp);
 }
 
-function externalAddresses(object: KubernetesService): readonly string[] {
-  if (object.spec?.type !== 'LoadBalancer') return object.spec?.externalIPs ?? [];
-  const ingress = object.status?.loadBalancer?.ingress ?? [];
+/** Of nodes only where the Service has no addresses of its own. */
+function externalAddresses(object: KubernetesService, context: DefinitionContext): readonly string[] {
+  const ingress = object.spec?.type === 'LoadBalancer' ? (object.status?.loadBalancer?.ingress ?? []) : [];
   const entries = ingress.map((entry) => entry.ip ?? entry.hostname ?? '').filter((address) => address !== '');
-  return [...entries, ...(object.spec.externalIPs ?? [])];
+  const own = [...entries, ...(object.spec?.externalIPs ?? [])];
+  const nodes = nodeSelectorOf(object);
+  return own.length > 0 || nodes === undefined ? own : context.nodeAddresses(nodes.labels);
+}
+
+/** Node ports by service port, of Services that are reached through nodes. Gateways between networks speak TCP. */
+function nodePorts(object: KubernetesService): Readonly<Record<number, number>> {
+  if (nodeSelectorOf(object) === undefined) return {};
+  return Object.fromEntries(
+    (object.spec?.ports ?? []).flatMap(({ port, nodePort, protocol = 'TCP' }) =>
+      port === undefined || !nodePort || protocol !== 'TCP' ? [] : [[port, nodePort]],
+    ),
+  );
 }
 
 function selectorOf(selector: Readonly<Record<string, string>> | undefined) {

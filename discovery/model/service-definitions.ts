@@ -6,6 +6,7 @@ import { keyOf } from '../../config/object.ts';
 import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { defaultExportTo } from './export.ts';
+import { nodeAddresses } from './node-addresses.ts';
 import { objectCollection } from './object-collection.ts';
 import { facts, objects } from './objects.ts';
 import type { Service } from './service.ts';
@@ -46,5 +47,6 @@ function contextOf(read: Read, namespace: string): DefinitionContext {
     defaultExportTo: read(defaultExportTo, 'service'),
     externalNameAlias: features.ENABLE_EXTERNAL_NAME_ALIAS !== 'false',
     namespaceDistribution: read(namespaceDistribution, namespace),
+    nodeAddresses: (labels) => nodeAddresses(read, labels),
   };
 }

@@ -67,8 +67,10 @@ export interface Service {
   /** spec.internalTrafficPolicy: Local. */
   readonly nodeLocal: boolean;
   readonly publishNotReady: boolean;
-  /** Addresses and host names outside of the cluster, of a load balancer or spec.externalIPs: how other networks reach a gateway. */
+  /** Addresses and host names outside of the cluster, of a load balancer, spec.externalIPs or nodes: how other networks reach a gateway. */
   readonly externalAddresses: readonly string[];
+  /** Ports at those addresses by the service's own, where they differ: of nodes. */
+  readonly externalPorts: Readonly<Record<number, number>>;
   /** The object that decides, and of ServiceEntries that share host and namespace the others, oldest first. */
   readonly source: ObjectRef;
   readonly sources: readonly ObjectRef[];
