@@ -1,6 +1,7 @@
 // Rules of Service: the API server has judged its fields, so only what annotations say to the mesh is looked at.
 import type { Service } from '../kinds/service.ts';
 import { doubtful, type Findings, fine } from './finding.ts';
+import { checkTrafficDistribution } from './traffic-distribution.ts';
 
 const nodeSelector = 'traffic.istio.io/nodeSelector';
 
@@ -13,7 +14,10 @@ interface NodeSelector {
 /** Warns only: a Service is Kubernetes' own object. */
 export function checkService(service: Service): Findings {
   const { problem } = nodeSelectorOf(service) ?? {};
-  return problem === undefined ? fine : doubtful(`metadata.annotations["${nodeSelector}"]`, problem);
+  return [
+    ...(problem === undefined ? fine : doubtful(`metadata.annotations["${nodeSelector}"]`, problem)),
+    ...checkTrafficDistribution(service.metadata),
+  ];
 }
 
 /**

@@ -4,6 +4,11 @@ import type { Service as KubernetesService } from '../../config/kinds/service.ts
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { type ObjectMeta, refOf } from '../../config/object.ts';
 import { nodeSelectorOf } from '../../config/rules/service.ts';
+import {
+  annotatedDistribution,
+  specifiedDistribution,
+  type TrafficDistribution,
+} from '../../config/rules/traffic-distribution.ts';
 import { parseAddress } from './address.ts';
 import { parseExportTo } from './export.ts';
 import { parseProtocol, portProtocol } from './protocol.ts';
@@ -16,8 +21,8 @@ export interface DefinitionContext {
   readonly defaultExportTo: readonly string[];
   /** Whether an ExternalName stands for the service it names (ENABLE_EXTERNAL_NAME_ALIAS). */
   readonly externalNameAlias: boolean;
-  /** traffic-distribution annotation of the object's namespace. */
-  readonly namespaceDistribution: string | undefined;
+  /** What the object's namespace is annotated with, which services inherit that say nothing themselves. */
+  readonly distribution: TrafficDistribution;
   /** External addresses of the nodes that have these labels. */
   readonly nodeAddresses: (labels: Readonly<Record<string, string>>) => readonly string[];
 }
@@ -44,7 +49,8 @@ export function ofKubernetesService(object: KubernetesService, context: Definiti
     ...(external === undefined ? {} : { externalName: external }),
     ...selectorOf(external === undefined ? spec.selector : undefined),
     subjectAltNames: [],
-    trafficDistribution: distributionOf(spec.trafficDistribution, metadata, context),
+    trafficDistribution:
+      specifiedDistribution(spec.trafficDistribution) ?? annotatedDistribution(metadata) ?? context.distribution,
     nodeLocal: spec.internalTrafficPolicy === 'Local',
     publishNotReady: spec.publishNotReadyAddresses ?? false,
     externalAddresses: externalAddresses(object, context),
@@ -71,7 +77,7 @@ export function ofServiceEntry(object: ServiceEntry, context: DefinitionContext)
     exportTo: parseExportTo(exportTo.length === 0 ? context.defaultExportTo : exportTo, metadata.namespace),
     ...selectorOf(spec.workloadSelector?.labels),
     subjectAltNames: spec.subjectAltNames ?? [],
-    trafficDistribution: distributionOf(undefined, metadata, context),
+    trafficDistribution: annotatedDistribution(metadata) ?? context.distribution,
     nodeLocal: false,
     publishNotReady: false,
     externalAddresses: [],
@@ -185,21 +191,4 @@ function nodePorts(object: KubernetesService): Readonly<Record<number, number>> 
 
 function selectorOf(selector: Readonly<Record<string, string>> | undefined) {
   return selector === undefined || Object.keys(selector).length === 0 ? {} : { selector };
-}
-
-function distributionOf(
-  specified: string | undefined,
-  metadata: ObjectMeta,
-  context: DefinitionContext,
-): Service['trafficDistribution'] {
-  const annotation = metadata.annotations?.['networking.istio.io/traffic-distribution'];
-  switch (specified ?? annotation ?? context.namespaceDistribution) {
-    case 'PreferClose':
-    case 'PreferSameZone':
-      return 'same-zone';
-    case 'PreferSameNode':
-      return 'same-node';
-    default:
-      return 'any';
-  }
 }

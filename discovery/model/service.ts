@@ -1,5 +1,6 @@
 // A service of the mesh: one host with ports, from a Kubernetes Service or a ServiceEntry.
 import type { ObjectRef } from '../../config/object.ts';
+import type { TrafficDistribution } from '../../config/rules/traffic-distribution.ts';
 
 /** Application protocol of a port (contract 4.5): by appProtocol, then the port name's prefix, else `auto` (sniffed). */
 export type Protocol =
@@ -62,8 +63,8 @@ export interface Service {
   readonly selector?: Readonly<Record<string, string>>;
   /** SANs a ServiceEntry asks of its endpoints. */
   readonly subjectAltNames: readonly string[];
-  /** spec.trafficDistribution or its annotation. */
-  readonly trafficDistribution: 'any' | 'same-zone' | 'same-node';
+  /** spec.trafficDistribution, or the annotation of the object or its namespace. */
+  readonly trafficDistribution: TrafficDistribution;
   /** spec.internalTrafficPolicy: Local. */
   readonly nodeLocal: boolean;
   readonly publishNotReady: boolean;
