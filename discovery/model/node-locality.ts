@@ -3,6 +3,9 @@ import { query } from '../graph/graph.ts';
 import { type Locality, parseLocality, unknownLocality } from './locality.ts';
 import { objects } from './objects.ts';
 
+/** The label by which failover ranks endpoints of the client's own node. */
+export const nodeNameLabel = 'kubernetes.io/hostname';
+
 type Labels = Readonly<Record<string, string>>;
 
 /** Where a node is, by Kubernetes' labels; their former names count where the present ones are absent or empty. */
