@@ -208,6 +208,7 @@ export const serviceEntry = (namespace: string, name: string): Slot => ({
     const address = resolution === 'DNS' ? 'target.example' : dice.pick(['10.9.0.1', '10.9.0.2']);
     return {
       metadata: { annotations: distributionAnnotation(dice) },
+      ...(dice.chance(0.2) ? { status: { addresses: [{ value: `240.240.0.${1 + dice.below(3)}` }] } } : {}),
       spec: {
         hosts: [
           dice.pick(resolution === 'NONE' ? ['ext.example', '*.wild.example'] : ['ext.example', 'other.example']),

@@ -82,7 +82,11 @@ export const someProxies: readonly Proxy[] = [
     capabilities: { istioFilters: false, agentSds: false, internalListeners: false },
   }),
   sidecarProxy('b-2', 'blue', podAddress(5, 2), { interception: 'NONE' }),
-  sidecarProxy('c-1', 'blue', podAddress(6, 1), { locality: { region: 'r', zone: 'z1', subzone: '' } }),
+  sidecarProxy('c-1', 'blue', podAddress(6, 1), {
+    locality: { region: 'r', zone: 'z1', subzone: '' },
+    network: 'net1',
+  }),
+  sidecarProxy('d-1', 'blue', podAddress(7, 1), { settings: { dnsCapture: true } }),
   sidecarProxy('client', 'blue', '10.7.0.1', { flavour: 'grpc', nodeName: 'n1' }),
   sidecarProxy('a-1', 'red', podAddress(0, 1), { flavour: 'grpc' }),
   sidecarProxy('gw', 'istio-system', '10.7.0.2', { flavour: 'gateway', labels: { istio: 'ingressgateway' } }),
