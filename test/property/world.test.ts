@@ -26,6 +26,8 @@ import { changeOf, connect, graphOf, jsonOf, testFacts } from '../support/world.
 interface Edit {
   readonly place: number;
   readonly seed: number;
+  /** Only one part of what is there changes: metadata, spec, status. */
+  readonly isPartial?: boolean;
 }
 
 /** Places that touch much at once: the mesh configuration, namespaces with their labels, and nodes. */
@@ -37,6 +39,7 @@ const anySeed = fc.noBias(fc.nat(0xffffffff));
 const editOf = fc.record({
   place: fc.oneof({ weight: 5, arbitrary: fc.nat(slots.length) }, { weight: 1, arbitrary: fc.constantFrom(...wide) }),
   seed: anySeed,
+  isPartial: fc.boolean(),
 });
 const names = ['80', '443', '7000', '7070', '9000', '9080', 'http_proxy', 'inbound|9080||', 'http.80', 'http.443'];
 const settings = { seed: 20261123, endOnFailure: true } as const;
@@ -49,14 +52,16 @@ class Book {
   mesh: MeshConfig = defaultMeshConfig;
 
   /** Applies an edit here and, where one is given, to a graph. */
-  apply({ place, seed }: Edit, graph?: Graph): void {
+  apply({ place, seed, isPartial = false }: Edit, graph?: Graph): void {
     const slot = slots[place];
     if (slot === undefined) {
       this.mesh = meshVariant(seed);
       graph?.write(meshInput, 'mesh', this.mesh);
       return;
     }
-    const raw = variantOf(slot, seed);
+    const before = isPartial ? this.held.get(place) : undefined;
+    const variant = variantOf(slot, seed);
+    const raw = before === undefined || variant === undefined ? variant : withPartOf(before, variant, seed);
     if (raw === undefined) this.held.delete(place);
     else this.held.set(place, raw);
     if (graph === undefined) return;
@@ -74,6 +79,13 @@ class Book {
   fresh(): Graph {
     return withProxies(graphOf([...this.held.values()], this.mesh));
   }
+}
+
+/** An object with one part of another. */
+function withPartOf(object: RawObject, other: RawObject, seed: number): RawObject {
+  const parts = Object.keys(other).filter((name) => name !== 'apiVersion' && name !== 'kind');
+  const part = parts[seed % parts.length] as string;
+  return { ...object, [part]: other[part] };
 }
 
 function emptyGraph(): Graph {
