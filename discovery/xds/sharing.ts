@@ -54,8 +54,16 @@ export class Sharing {
   }
 }
 
-/** A set equal to a subscription's names that another one holds already, or its own: most proxies of a class want the same. */
-export function sharedNames(sub: Subscription, others: Iterable<{ readonly sub: Subscription }>): ReadonlySet<string> {
+/**
+ * A set equal to a subscription's names that another one holds already: most proxies of a class want the same. Else its
+ * own, with the texts that `sharedText` gives where most names have only just joined.
+ */
+export function sharedNames(
+  sub: Subscription,
+  others: Iterable<{ readonly sub: Subscription }>,
+  joined: number,
+  sharedText: (name: string) => string,
+): ReadonlySet<string> {
   const { names } = sub;
   if (names.size < minShared) return names;
   let looks = 0;
@@ -65,7 +73,7 @@ export function sharedNames(sub: Subscription, others: Iterable<{ readonly sub: 
     looks++;
     if (other.sub.names === names || isSubset(names, other.sub.names)) return other.sub.names;
   }
-  return names;
+  return joined * 2 > names.size ? new Set([...names].map(sharedText)) : names;
 }
 
 function isSubset(names: ReadonlySet<string>, of: ReadonlySet<string>): boolean {
