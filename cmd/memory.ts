@@ -5,7 +5,7 @@ const interval = 500;
 /** Looks in a row that must find it resting. */
 const looks = 3;
 /** Share of its time that a resting process is busy at most. */
-const resting = 0.05;
+const resting = 0.1;
 /** Bytes, and share of what was left by the last collection, that have to have come since to make another worth while. */
 const worthwhile = { bytes: 32 * 1024 * 1024, share: 0.2 };
 /** Collections take at most this share of the process's time. */
