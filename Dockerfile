@@ -25,9 +25,7 @@ COPY cmd ./cmd
 EXPOSE 15010 15012 15014 15017 8080
 RUN mkdir .cache && chown 1000:1000 .cache
 USER 1000:1000
-# Compiled now, since the file system will not be written to: the same user, by whom the cache is told apart.
-RUN NODE_COMPILE_CACHE=/meltemi/.cache/compiled node --max-semi-space-size=16 --expose-gc --input-type=module \
-    -e "await import('/meltemi/cmd/discovery.ts'); await import('/meltemi/cmd/kubernetes.ts')" \
- && cmd/meltemi version
+# The file system will not be written to. By the user who will run it, as Node tells users apart.
+RUN cmd/meltemi compile
 ENTRYPOINT ["cmd/meltemi"]
 CMD ["discovery"]
