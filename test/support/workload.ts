@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildBootstrap } from '../../config/bootstrap.ts';
+import { rootsSecret, rootsSecretFile } from '../../config/bootstrap-discovery.ts';
 import type { Child } from './child.ts';
 import { startEnvoy, type TestEnvoy } from './envoy.ts';
 import type { KubeClient, KubeObject } from './kube-client.ts';
@@ -164,6 +165,7 @@ async function startSidecar(
   const [tokenFile, caFile] = [join(folder, 'token'), join(folder, 'root-cert.pem')];
   await writeFile(tokenFile, token, { mode: 0o600 });
   await writeFile(caFile, await rootCertificate(client, namespace));
+  await writeFile(rootsSecretFile(caFile), JSON.stringify(rootsSecret(caFile)));
   const bootstrap = buildBootstrap({
     nodeType: 'sidecar',
     address: pod.address,
