@@ -89,8 +89,8 @@ async function startProxy(pod: Pod, object: InjectedPod): Promise<void> {
     ),
   );
   expect(proxy['command']).toEqual(['envoy']);
-  pod.start({ name: `envoy of ${name}`, command: await ensureEnvoy(), args, proxy: true });
   await pod.capture(containerNamed(initName, object).args ?? []);
+  pod.start({ name: `envoy of ${name}`, command: await ensureEnvoy(), args, proxy: true });
 }
 
 /** The folder that stands for the cluster. */

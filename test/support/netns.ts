@@ -121,7 +121,10 @@ export class Pod {
     return ['ip', 'netns', 'exec', this.namespace, ...boundToParent, `--regid=${proxyId}`, '--clear-groups'];
   }
 
-  /** Redirects the pod's TCP traffic as its init container with these arguments would. */
+  /**
+   * Redirects the pod's TCP traffic as its init container with these arguments would. As there, before the proxy starts:
+   * the kernel takes a connection that is open already for a new one, and one of its sides for captured.
+   */
   async capture(args: readonly string[] = usualArguments): Promise<void> {
     await runOrThrow('ip', ['netns', 'exec', this.namespace, 'iptables-restore'], { input: captureRules(args) });
   }

@@ -57,8 +57,9 @@ export class Workload implements AsyncDisposable {
     const object = await createPod(client, options, pod.address);
     const folder = await mkdtemp(join(tmpdir(), 'workload-'));
     await startEcho(pod, options.name);
-    const envoy = options.sidecar === false ? undefined : await startSidecar(pod, client, object, folder, options);
-    if (envoy !== undefined) await pod.capture();
+    const meshed = options.sidecar !== false;
+    if (meshed) await pod.capture();
+    const envoy = meshed ? await startSidecar(pod, client, object, folder, options) : undefined;
     await setReady(client, object, pod.address);
     return new Workload(pod, envoy, object, client, folder);
   }
