@@ -95,7 +95,8 @@ export const settingsTable = {
     flag: '--revision <revision>',
     env: 'REVISION',
     default: '',
-    means: 'Revision of the control plane: it suffixes ConfigMaps, webhooks and Leases unless it is `default`.',
+    means:
+      'Revision of the control plane: it suffixes ConfigMaps, webhooks and Leases unless it is `default`, and mesh objects with another in label `istio.io/rev` are not read; empty: all are.',
   },
   podName: { type: name, env: 'POD_NAME', default: 'meltemi', means: 'Name by which this replica is known.' },
   shutdownMs: {

@@ -68,6 +68,6 @@ export function keepEntryAddresses(
     count: (outcome) => counter.inc({ writer: 'addresses', outcome }),
     log: (message) => leading.log.warn(message),
   });
-  const lead = whileLeading({ ...leading, lease: addressesLease }, (leads) => addresses.lead(leads));
+  const lead = whileLeading({ ...leading, lease: addressesLease(settings.revision) }, (leads) => addresses.lead(leads));
   return endingInTurn(addresses, lead);
 }

@@ -5,7 +5,7 @@ import { formatRef, keyOf, parseRef, refOf } from '../../config/object.ts';
 import { relate, relatedKinds } from '../../config/relations/relations.ts';
 import type { Surroundings } from '../../config/relations/view.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
-import type { CheckObject } from '../../config/sources/source.ts';
+import type { CheckObject, ObjectChange } from '../../config/sources/source.ts';
 import type { Store } from '../../config/store.ts';
 import { KeyedWork } from './keyed-work.ts';
 import { type Judgement, statusPatch } from './status-patch.ts';
@@ -92,7 +92,7 @@ export class ObjectStatus implements AsyncDisposable {
     this.#remember([], store.findings());
     this.#unsubscribe = [
       store.subscribe((changes) => {
-        for (const { kind, key } of changes) this.#changed(kind, key);
+        for (const change of changes) this.#changed(change);
       }),
       store.onFindings(({ before, after }) => this.#remember(before, after)),
     ];
@@ -125,9 +125,11 @@ export class ObjectStatus implements AsyncDisposable {
     await this.#work[Symbol.asyncDispose]();
   }
 
-  #changed(kind: KindName, key: string): void {
+  #changed({ kind, key, elsewhere }: ObjectChange): void {
     if (this.#since === undefined) return;
-    if (!kinds[kind].builtin) this.#look(`${kind} ${key}`);
+    // What we said of an object that is now another revision's only the API server knows.
+    if (elsewhere) this.#work.add(`${kind} ${key}`);
+    else if (!kinds[kind].builtin) this.#look(`${kind} ${key}`);
     if (kind === 'ConfigMap' && key !== this.#options.meshConfigMap) return;
     // Other namespaces may count now.
     if (kind === 'Namespace' || kind === 'ConfigMap') this.#lookAtAll(gatherMs);

@@ -116,7 +116,13 @@ function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease, ingressLease, rotationLease],
+      resourceNames: [
+        rootsLease(revision),
+        statusLease(revision),
+        addressesLease(revision),
+        ingressLease,
+        rotationLease,
+      ],
       verbs: ['get', 'update'],
     },
     {
