@@ -65,6 +65,7 @@ export function keepEntryAddresses(
     addressesOf: (entry) => addressesToTell(graph.read, entry),
     published: () => xds.publisher.idle(),
     sleep: rest,
+    now: Date.now,
     count: (outcome) => counter.inc({ writer: 'addresses', outcome }),
     log: (message) => leading.log.warn(message),
   });

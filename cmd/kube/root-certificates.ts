@@ -3,6 +3,7 @@ import { type Diagnostic, warningOf } from '../../config/diagnostic.ts';
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { Contest, mostRewrites } from './contest.ts';
 import { KeyQueue } from './key-queue.ts';
 import { refusal } from './refusal.ts';
 
@@ -44,10 +45,6 @@ const workers = 8;
 /** A replica that does not lead fills in what the leader left out for so long; it overwrites nothing. */
 const patienceMs = 3_000;
 
-/** So often what is there is changed, each time within `contestMs` of the last; then it is another writer's. */
-const mostRewrites = 5;
-const contestMs = 600_000;
-
 /** Whether a namespace is to have the roots: not Kubernetes' own, and not one that is ending. */
 export function wantsRoots(namespace: string, phase: string | undefined): boolean {
   return !ownNamespaces.has(namespace) && phase !== 'Terminating';
@@ -63,14 +60,14 @@ export class RootCertificates implements AsyncDisposable {
   readonly #options: RootCertificatesOptions;
   /** Namespaces to be looked after. */
   readonly #queue = new KeyQueue({ workers, settle: (namespace, signal) => this.#settle(namespace, signal) });
-  /** What was changed lately, and to which roots: other roots are a new reason to change it. */
-  readonly #rewrites = new Map<string, { readonly roots: string; readonly times: number; readonly at: number }>();
+  readonly #contest: Contest;
   readonly #contested = new Set<string>();
   readonly #unsubscribe: readonly (() => void)[];
   #leading = false;
 
   constructor(options: RootCertificatesOptions) {
     this.#options = options;
+    this.#contest = new Contest(options.monotonic);
     const { store } = options;
     this.#unsubscribe = [
       store.subscribe((changes) => {
@@ -105,17 +102,10 @@ export class RootCertificates implements AsyncDisposable {
     if (this.#needs(namespace)) this.#queue.add(namespace);
   }
 
-  /** Two who overwrite each other help nobody: the one who can tell gives in, and says so. */
-  #isContested(namespace: string): boolean {
-    const { roots, monotonic } = this.#options;
-    const last = this.#rewrites.get(namespace);
-    return last?.roots === roots() && last.times >= mostRewrites && monotonic() - last.at < contestMs;
-  }
-
   #tell(namespace: string): void {
     const { store, name, roots, report } = this.#options;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
-    const isLost = found !== undefined && !isCurrent(found, roots()) && this.#isContested(namespace);
+    const isLost = found !== undefined && !isCurrent(found, roots()) && this.#contest.isLost(namespace, roots());
     if (isLost === this.#contested.has(namespace)) return;
     if (isLost) this.#contested.add(namespace);
     else this.#contested.delete(namespace);
@@ -132,7 +122,7 @@ export class RootCertificates implements AsyncDisposable {
     if (object === undefined || !wantsRoots(namespace, object.status?.phase) || !isDiscovered(namespace)) return false;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
     if (found === undefined) return true;
-    return this.#leading && !isCurrent(found, roots()) && !this.#isContested(namespace);
+    return this.#leading && !isCurrent(found, roots()) && !this.#contest.isLost(namespace, roots());
   }
 
   async #settle(namespace: string, signal: AbortSignal): Promise<void> {
@@ -154,7 +144,7 @@ export class RootCertificates implements AsyncDisposable {
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
     const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [rootKey]: roots() } };
     const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
-    if (there) this.#noteRewrite(namespace);
+    if (there) this.#contest.wrote(namespace, roots());
     const answer = there
       ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
       : await api.send('POST', folder, {
@@ -168,13 +158,5 @@ export class RootCertificates implements AsyncDisposable {
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
     if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
     throw refusal(answer);
-  }
-
-  #noteRewrite(namespace: string): void {
-    const [roots, at] = [this.#options.roots(), this.#options.monotonic()];
-    const last = this.#rewrites.get(namespace);
-    const goesOn = last?.roots === roots && at - last.at < contestMs;
-    this.#rewrites.set(namespace, { roots, at, times: goesOn ? last.times + 1 : 1 });
-    for (const [other, rewrite] of this.#rewrites) if (at - rewrite.at >= contestMs) this.#rewrites.delete(other);
   }
 }
