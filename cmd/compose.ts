@@ -1,12 +1,10 @@
 // Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
 
 import { join } from 'node:path';
-import type { Authority } from '../certs/authority.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import { systemEnvironment } from '../certs/environment.ts';
 import type { PodDirectory } from '../certs/impersonation.ts';
-import { expiryGauges } from '../certs/metrics.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
@@ -22,6 +20,7 @@ import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions 
 import { authenticateStreams } from './caller.ts';
 import { addClusterMetrics } from './cluster-metrics.ts';
 import { debugOf } from './debug.ts';
+import { followAuthority } from './follow-authority.ts';
 import type { Readiness } from './http.ts';
 import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
@@ -103,7 +102,6 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
-  if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
   store.onFindings(countRejected(metrics.registry));
   const readiness = () => readinessOf(store);
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
@@ -127,6 +125,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     describeInputs: (inputs) => describeInputs(store, inputs),
     ...limitsOf(settings),
   });
+  if (identity.signing !== undefined) followAuthority(identity.signing.authority, metrics, store);
   const streams = () => xds.publisher.streams;
   addClusterMetrics({ registry: metrics.registry, store, graph, streams, now: Date.now });
   const rotation =
@@ -177,16 +176,6 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
       await identity[Symbol.asyncDispose]();
     },
   };
-}
-
-function gaugeExpiry(metrics: Metrics, authority: Authority): void {
-  for (const name of Object.keys(expiryGauges(authority.state, Date.now()))) {
-    metrics.gauge(
-      `citadel_server_${name}`,
-      'When the signer or the roots end.',
-      () => expiryGauges(authority.state, Date.now())[name] ?? 0,
-    );
-  }
 }
 
 function drive({

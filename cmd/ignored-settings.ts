@@ -74,8 +74,8 @@ export const ignoredVariables: readonly Ignored[] = [
     why: 'Remote clusters and signers of Kubernetes are not supported.',
   },
   {
-    names: ['PILOT_ENABLE_CA_CRL', 'PILOT_CRL_CONFIGMAP', 'ENABLE_CLUSTER_TRUST_BUNDLE_API', 'TRUST_DISTRIBUTION'],
-    why: 'Roots are handed out by ConfigMap; a revocation list of a plugged-in CA is not handed out.',
+    names: ['ENABLE_CLUSTER_TRUST_BUNDLE_API', 'TRUST_DISTRIBUTION'],
+    why: 'Roots and revocation lists are handed out by ConfigMap.',
   },
   {
     names: [

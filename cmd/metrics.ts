@@ -8,8 +8,8 @@ export interface Metrics {
   readonly registry: Registry;
   readonly xds: XdsMetrics;
   readonly citadel: Count;
-  /** Adds a gauge whose value is asked for at each scrape. */
-  readonly gauge: (name: string, help: string, value: () => number) => void;
+  /** Adds a gauge whose value is asked for at each scrape; undefined: it is not shown. */
+  readonly gauge: (name: string, help: string, value: () => number | undefined) => void;
 }
 
 const seconds = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 3, 5, 10, 20, 30];
@@ -56,7 +56,9 @@ export function createMetrics(version: string): Metrics {
         help,
         registers: [registry],
         collect() {
-          this.set(value());
+          const now = value();
+          if (now === undefined) this.remove();
+          else this.set(now);
         },
       });
     },

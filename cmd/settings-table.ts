@@ -207,6 +207,12 @@ export const settingsTable = {
     default: './etc/cacerts',
     means: "The operator's own CA, used where the folder holds one.",
   },
+  caCrl: {
+    type: bool,
+    env: 'PILOT_ENABLE_CA_CRL',
+    default: 'true',
+    means: "Whether the revocation lists in file `ca-crl.pem` of the operator's own CA are handed out.",
+  },
   cacertsSecret: {
     type: bool,
     env: 'USE_CACERTS_FOR_SELF_SIGNED_CA',
@@ -242,6 +248,12 @@ export const settingsTable = {
     env: 'PILOT_CA_CERT_CONFIGMAP',
     default: 'istio-ca-root-cert',
     means: 'Name of the ConfigMap with the roots that is kept in every namespace.',
+  },
+  crlConfigMap: {
+    type: name,
+    env: 'PILOT_CRL_CONFIGMAP',
+    default: 'istio-ca-crl',
+    means: 'Name of the ConfigMap with the revocation lists that is then kept in every namespace.',
   },
   defaultWorkloadCertTtlMs: {
     type: duration,
