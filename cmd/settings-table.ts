@@ -339,6 +339,13 @@ export const settingsTable = {
     default: 'true',
     means: 'Whether replicas agree by Leases on who writes to the cluster; without, this one writes.',
   },
+  entryAddresses: {
+    type: bool,
+    env: 'PILOT_ENABLE_IP_AUTOALLOCATE',
+    default: 'true',
+    means:
+      'Whether automatic addresses of ServiceEntries are written into their status; proxies have them in any case.',
+  },
   debugEndpoints: { type: bool, env: 'ENABLE_DEBUG_ON_HTTP', default: 'true', means: 'Whether there is `/debug`.' },
   debugAuth: {
     type: bool,
@@ -440,6 +447,11 @@ export const features: Readonly<Record<string, Feature>> = {
     type: duration,
     default: '15s',
     means: 'Time for a TLS handshake with a gateway; 0: any.',
+  },
+  PILOT_HTTP10: {
+    type: bool,
+    default: 'false',
+    means: 'Whether proxies take requests of HTTP/1.0, besides those whose metadata has `HTTP10`.',
   },
   PILOT_SCOPE_GATEWAY_TO_NAMESPACE: {
     type: bool,

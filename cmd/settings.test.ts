@@ -100,11 +100,13 @@ test('switches are kept in the form that translation compares with', () => {
     ENABLE_100_CONTINUE_HEADERS: '0',
     PILOT_TRACE_SAMPLING: ' 5 ',
     PILOT_HTTP10: '1',
+    PILOT_ENABLE_QUIC_LISTENERS: '1',
   };
   expect(settingsOf([], env).features).toEqual({
     ISTIO_DUAL_STACK: 'true',
     ENABLE_100_CONTINUE_HEADERS: 'false',
     PILOT_TRACE_SAMPLING: '5',
+    PILOT_HTTP10: 'true',
   });
 });
 
@@ -116,15 +118,15 @@ test('flags of istiod without a meaning here pass silently, others with a word',
 });
 
 test('every switch that is read is in the table, and every one in the table is read', () => {
-  const sources = globSync('{discovery,webhook}/**/*.ts', { exclude: ['**/*.test.ts'] }).map((path) =>
-    readFileSync(path, 'utf8'),
-  );
+  const textsOf = (pattern: string) =>
+    globSync(pattern, { exclude: ['**/*.test.ts'] }).map((path) => readFileSync(path, 'utf8'));
+  const sources = textsOf('{discovery,webhook}/**/*.ts');
   for (const name of Object.keys(features))
     expect(
       sources.some((text) => text.includes(name)),
       name,
     ).toBe(true);
-  const read = sources.flatMap((text) =>
+  const read = [...sources, ...textsOf('cmd/**/*.ts')].flatMap((text) =>
     [...text.matchAll(/features(?:\['|\.)([A-Z0-9_]{4,})/g)].map(([, name]) => name),
   );
   for (const name of read) expect(Object.keys(features)).toContain(name);

@@ -58,7 +58,7 @@ export function keepEntryAddresses(
   counter: StatusWriteCounter,
 ): AsyncDisposable | undefined {
   const { settings, store, graph, xds } = plane;
-  if (settings.features['PILOT_ENABLE_IP_AUTOALLOCATE'] === 'false') return undefined;
+  if (!settings.entryAddresses) return undefined;
   const addresses = new EntryAddresses({
     api: leading.api,
     store,
