@@ -9,6 +9,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { plainPeer } from '../config/peer-address.ts';
 import {
   type IstioCertificateRequest,
   IstioCertificateRequestSchema,
@@ -87,7 +88,7 @@ export function callerFactsOf(
     ...(peerCertificate === undefined ? {} : { peerCertificate }),
     authorization: texts('authorization'),
     ...(clusterId === undefined ? {} : { clusterId }),
-    remoteAddress: call.getPeer(),
+    remoteAddress: plainPeer(call.getPeer()),
     forwardedClientCert: texts('x-forwarded-client-cert'),
   };
 }

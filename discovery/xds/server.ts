@@ -5,6 +5,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
+import { plainPeer } from '../../config/peer-address.ts';
 import { Admission, type AdmissionOptions } from './admission.ts';
 import { type Adopting, adopting } from './adopting.ts';
 import type { Authenticate, CallerFacts } from './caller.ts';
@@ -279,7 +280,7 @@ function transportOf(call: Call): Transport {
   const http2 = http2StreamOf(call);
   let begun = false;
   return {
-    peer: call.getPeer(),
+    peer: plainPeer(call.getPeer()),
     send: (message, done) => {
       if (http2 === undefined) {
         call.write(bytesOf(message), () => done());
@@ -330,7 +331,7 @@ function http2StreamOf(call: Call): ServerHttp2Stream | undefined {
 function factsOf(call: Call, tls: boolean): CallerFacts {
   const certificate = tls ? call.getAuthContext().sslPeerCertificate?.raw : undefined;
   return {
-    peer: call.getPeer(),
+    peer: plainPeer(call.getPeer()),
     tls,
     header: (name) => call.metadata.get(name).map(String),
     ...(certificate === undefined ? {} : { clientCertificate: certificate }),
