@@ -1,3 +1,4 @@
+// Addresses of callers: IPv4 inside IPv6, with and without a port.
 import { expect, test } from 'vitest';
 import { plainHost, plainPeer } from './peer-address.ts';
 
