@@ -19,6 +19,7 @@ import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { addClusterMetrics } from './cluster-metrics.ts';
+import { addConflictMetrics } from './conflict-metrics.ts';
 import { debugOf } from './debug.ts';
 import { followAuthority } from './follow-authority.ts';
 import type { Readiness } from './http.ts';
@@ -96,6 +97,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     discoveryAddress: () => meshNow().defaultConfig.discoveryAddress,
     trustDomains: () => [meshNow().trustDomain ?? 'cluster.local', ...(meshNow().trustDomainAliases ?? [])],
     count: metrics.citadel,
+    callBegan: (path) => metrics.grpc(path, 'unary'),
     log: (level, message, fields) => log[level](fields, message),
     env: systemEnvironment,
     ...(options.caStore === undefined ? {} : { store: options.caStore }),
@@ -128,6 +130,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   if (identity.signing !== undefined) followAuthority(identity.signing.authority, metrics, store);
   const streams = () => xds.publisher.streams;
   addClusterMetrics({ registry: metrics.registry, store, graph, streams, now: Date.now });
+  addConflictMetrics({ registry: metrics.registry, store, graph, streams, domain: settings.domain });
   const rotation =
     identity.signing === undefined ? undefined : drive({ ...options, store, identity, signing: identity.signing, xds });
   if (rotation !== undefined) {
