@@ -3,6 +3,7 @@ import { type Diagnostic, errorOf, warningOf } from '../config/diagnostic.ts';
 import { bundlesOverlap, type TrustBundle } from './bundle.ts';
 import type { CertsEnvironment } from './environment.ts';
 import { isRefused, type Refusal, refused } from './refusal.ts';
+import type { RevocationLists } from './revocation.ts';
 import type { Rotation } from './rotation.ts';
 import type { Signer } from './signer.ts';
 
@@ -11,8 +12,16 @@ export interface AuthorityState {
   readonly signer: Signer;
   readonly bundle: TrustBundle;
   readonly rotation: Rotation;
-  /** PEM certificate revocation lists that came with a plugged-in CA. */
-  readonly revocations?: string;
+  /**
+   * The revocation lists that came with a plugged-in CA, or why they cannot be used; absent where that is no business of
+   * this authority.
+   */
+  readonly revocations?: RevocationLists | Refusal;
+}
+
+/** The lists that are in force; undefined where there may be some that are not known. */
+export function revocationsOf({ revocations }: AuthorityState): RevocationLists | undefined {
+  return revocations === undefined || isRefused(revocations) ? undefined : revocations;
 }
 
 /** Where an authority's state comes from. */
@@ -42,9 +51,10 @@ export class Authority implements Disposable {
   readonly #env: CertsEnvironment;
   readonly #options: AuthorityOptions;
   readonly #listeners = new Set<(state: AuthorityState) => void>();
+  readonly #lookListeners = new Set<() => void>();
   readonly #stops: (() => void)[] = [];
   #state: AuthorityState;
-  #problem: Diagnostic | undefined;
+  #problems: readonly string[] = [];
   #refreshing: Promise<void> | undefined;
   #again = false;
 
@@ -72,6 +82,7 @@ export class Authority implements Disposable {
       return state;
     }
     const authority = new Authority(source, state, options, env);
+    authority.#problems = isRefused(state.revocations) ? [state.revocations.reason] : [];
     authority.#keepCurrent();
     return authority;
   }
@@ -85,6 +96,12 @@ export class Authority implements Disposable {
   subscribe(listener: (state: AuthorityState) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Calls back after each look at the source, when `diagnostics` may say something else; returns how to stop. */
+  onLook(listener: () => void): () => void {
+    this.#lookListeners.add(listener);
+    return () => this.#lookListeners.delete(listener);
   }
 
   /** Reads the source now. Calls that come meanwhile are answered by one more reading. */
@@ -101,14 +118,15 @@ export class Authority implements Disposable {
     }
   }
 
-  /** Why the last reading did not take effect, and whether the signer is about to end. */
+  /** Why the last reading did not take effect, and what is about to end. */
   diagnostics(): readonly Diagnostic[] {
-    const left = this.#state.signer.notAfter - this.#env.now();
-    const ending =
-      left < this.#options.expiryWarning
-        ? [warningOf('invalid-secret', `the CA certificate ends in ${Math.max(0, Math.floor(left / 86_400_000))} days`)]
-        : [];
-    return [...(this.#problem === undefined ? [] : [this.#problem]), ...ending];
+    const now = this.#env.now();
+    const left = this.#state.signer.notAfter - now;
+    const ending = left < this.#options.expiryWarning ? [`the CA certificate ends in ${daysOf(left)} days`] : [];
+    return [
+      ...this.#problems.map((problem) => errorOf('invalid-secret', problem)),
+      ...[...ending, ...endingLists(revocationsOf(this.#state), now)].map((text) => warningOf('invalid-secret', text)),
+    ];
   }
 
   [Symbol.dispose](): void {
@@ -116,6 +134,7 @@ export class Authority implements Disposable {
       stop();
     }
     this.#listeners.clear();
+    this.#lookListeners.clear();
   }
 
   #keepCurrent(): void {
@@ -138,29 +157,40 @@ export class Authority implements Disposable {
       this.#again = false;
       const next = await this.#source.load().catch(() => refused('the CA storage cannot be reached'));
       this.#take(next);
+      for (const listener of [...this.#lookListeners]) listener();
     } while (this.#again);
   }
 
   #take(next: AuthorityState | Refusal): void {
     const problem = isRefused(next) ? next.reason : this.#breaksTrust(next);
-    if (problem !== undefined) {
-      this.#problem = errorOf('invalid-secret', `${problem}; the CA in use stays`);
+    if (problem !== undefined || isRefused(next)) {
+      this.#problems = [`${problem}; the CA in use stays`];
       return;
     }
-    this.#problem = undefined;
-    if (!isRefused(next) && !sameState(this.#state, next)) {
-      this.#state = next;
-      for (const listener of [...this.#listeners]) {
-        listener(next);
-      }
+    const { revocations } = next;
+    const last = revocationsOf(this.#state);
+    const keepsLists = isRefused(revocations) && last !== undefined && last.pem !== '';
+    this.#problems = isRefused(revocations)
+      ? [`${revocations.reason}${keepsLists ? '; the last lists stay in force' : ''}`]
+      : [];
+    const taken = keepsLists ? { ...next, revocations: last } : next;
+    if (sameState(this.#state, taken)) return;
+    this.#state = taken;
+    for (const listener of [...this.#listeners]) {
+      listener(taken);
     }
   }
 
   /** An operator's new roots that share none with those in use would cut every connection; our own come in steps. */
   #breaksTrust(next: AuthorityState): string | undefined {
-    return this.kind === 'self-signed' || bundlesOverlap(this.#state.bundle, next.bundle)
-      ? undefined
-      : 'the new roots share none with the ones in use: add the new root beside the old one first';
+    if (this.kind === 'self-signed') return undefined;
+    if (!bundlesOverlap(this.#state.bundle, next.bundle))
+      return 'the new roots share none with the ones in use: add the new root beside the old one first';
+    // With the last lists, which know nothing of it, every certificate by another signer would be refused.
+    const hasLists = (revocationsOf(this.#state)?.pem ?? '') !== '';
+    return hasLists && isRefused(next.revocations) && next.signer.id !== this.#state.signer.id
+      ? next.revocations.reason
+      : undefined;
   }
 }
 
@@ -169,9 +199,26 @@ function sameState(a: AuthorityState, b: AuthorityState): boolean {
     a.bundle.version === b.bundle.version &&
     a.signer.certificate.der.equals(b.signer.certificate.der) &&
     a.signer.intermediates.join('') === b.signer.intermediates.join('') &&
-    a.revocations === b.revocations &&
+    revocationsOf(a)?.pem === revocationsOf(b)?.pem &&
     a.rotation.step === b.rotation.step &&
     a.rotation.since === b.rotation.since &&
     a.rotation.held === b.rotation.held
   );
+}
+
+/** A warning when less than a quarter of a list's life is left: after its end proxies refuse every peer. */
+function endingLists(lists: RevocationLists | undefined, now: number): readonly string[] {
+  if (lists?.first === undefined) return [];
+  const { notBefore, notAfter } = lists.first;
+  const left = notAfter - now;
+  if (left > (notAfter - notBefore) / 4) return [];
+  return [
+    left > 0
+      ? `a revocation list ends in ${daysOf(left)} days: proxies refuse every peer from then on`
+      : 'a revocation list in force has ended: proxies refuse every peer',
+  ];
+}
+
+function daysOf(ms: number): number {
+  return Math.max(0, Math.floor(ms / 86_400_000));
 }

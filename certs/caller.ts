@@ -13,7 +13,7 @@ export interface CallerFacts {
   readonly authorization: readonly string[];
   /** The `clusterid` metadata; absent or empty means this cluster. */
   readonly clusterId?: string;
-  /** `host:port` of the peer, for logs and for trusted gateways. */
+  /** `host:port` of the peer (config/peer-address.ts), for logs and for trusted gateways. */
   readonly remoteAddress?: string;
   /** Values of the `x-forwarded-client-cert` metadata. */
   readonly forwardedClientCert?: readonly string[];

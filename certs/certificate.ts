@@ -15,6 +15,8 @@ export interface Certificate {
   /** Content of the subject key identifier; absent where the certificate has none. */
   readonly keyId?: Buffer;
   readonly isCa: boolean;
+  /** Whether its key usage lets its key sign revocation lists. */
+  readonly signsLists: boolean;
   readonly notBefore: number;
   readonly notAfter: number;
   readonly uris: readonly string[];
@@ -24,6 +26,9 @@ export interface Certificate {
 
 const subjectKeyId = '2.5.29.14';
 const subjectAltName = '2.5.29.17';
+const keyUsage = '2.5.29.15';
+/** Bit 6 of KeyUsage (RFC 5280 section 4.2.1.3). */
+const crlSignBit = 0x02;
 const extensionsTag = 0xa3;
 const largest = 64 * 1024;
 
@@ -47,6 +52,7 @@ export function parseCertificate(der: Buffer): Certificate | Refusal {
     const extensions = fields.find((field) => field.tag === extensionsTag)?.children[0]?.children ?? [];
     const keyId = innerOf(extensions, subjectKeyId)?.content;
     const names = innerOf(extensions, subjectAltName)?.children ?? [];
+    const usage = innerOf(extensions, keyUsage);
     return {
       der,
       x509,
@@ -55,6 +61,7 @@ export function parseCertificate(der: Buffer): Certificate | Refusal {
       publicKeyInfo: keyInfo.raw,
       ...(keyId === undefined ? {} : { keyId }),
       isCa: x509.ca,
+      signsLists: usage === undefined || ((usage.content[1] ?? 0) & crlSignBit) !== 0,
       notBefore: from,
       notAfter: until,
       uris: names.filter((name) => name.tag === 0x86).map((name) => name.content.toString('latin1')),

@@ -12,6 +12,9 @@ export interface DerElement {
   readonly children: readonly DerElement[];
 }
 
+/** One element whose content was not looked into. */
+export type ShallowElement = Omit<DerElement, 'children'>;
+
 export interface DerLimits {
   readonly bytes: number;
   readonly depth: number;
@@ -48,6 +51,25 @@ export function parseDer(bytes: Buffer, limits: DerLimits = defaultLimits): DerE
   return element.raw.length === bytes.length ? element : refused('DER is followed by trailing bytes');
 }
 
+/** The elements that follow each other in `bytes`, at most so many, without those inside them. */
+export function elementsOf(bytes: Buffer, most: number): readonly ShallowElement[] | Refusal {
+  const elements: ShallowElement[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    if (elements.length === most) {
+      return refused('DER has too many elements');
+    }
+    const rest = bytes.subarray(at);
+    const head = readHead(rest);
+    if (isRefused(head)) {
+      return head;
+    }
+    const end = head.start + head.length;
+    elements.push({ tag: head.tag, raw: rest.subarray(0, end), content: rest.subarray(head.start, end) });
+    at += end;
+  }
+  return elements;
+}
+
 /** The dotted form of an OBJECT IDENTIFIER's content; undefined when it is malformed or longer than 32 bytes. */
 export function oidOf(element: DerElement | undefined): string | undefined {
   if (element === undefined || element.tag !== tags.oid || element.content.length === 0) {
@@ -74,12 +96,12 @@ export function oidOf(element: DerElement | undefined): string | undefined {
 }
 
 /** The bytes of a BIT STRING without unused bits; undefined otherwise. */
-export function bitsOf(element: DerElement | undefined): Buffer | undefined {
+export function bitsOf(element: ShallowElement | undefined): Buffer | undefined {
   return element?.tag === tags.bitString && element.content[0] === 0 ? element.content.subarray(1) : undefined;
 }
 
 /** A UTCTime or GeneralizedTime in the forms RFC 5280 section 4.1.2.5 allows, in milliseconds since 1970. */
-export function timeOf(element: DerElement | undefined): number | undefined {
+export function timeOf(element: ShallowElement | undefined): number | undefined {
   const text = element?.content.toString('latin1') ?? '';
   const short = element?.tag === tags.utcTime && /^\d{12}Z$/.test(text);
   const long = element?.tag === tags.generalizedTime && /^\d{14}Z$/.test(text);

@@ -11,6 +11,8 @@ test.each<readonly [string, string, string, string]>([
   ['the last of several', '10.1.2.3:5000', `URI=${admin},Hash=abc;URI=${web}`, 'web'],
   ['a quoted divider', '10.1.2.3:5000', `Subject="CN=a,URI=${admin};x";URI=${web}`, 'web'],
   ['an escaped quote', '10.1.2.3:5000', `Subject="CN=\\",URI=${admin}";URI=${web}`, 'web'],
+  ['an IPv6 address', '[fd00::7]:5000', `URI=${web}`, 'web'],
+  ['another IPv6 address', '[fd01::7]:5000', `URI=${web}`, 'not from a trusted gateway'],
   ['loopback', '[::1]:5000', `URI=${web}`, 'web'],
   ['another address', '192.168.0.1:5000', `URI=${web}`, 'not from a trusted gateway'],
   ['no address', 'unix:/tmp/x', `URI=${web}`, 'not from a trusted gateway'],
@@ -18,7 +20,7 @@ test.each<readonly [string, string, string, string]>([
   ['no URI', '10.1.2.3:5000', 'Hash=abc', 'no workload'],
   ['one foreign among ours', '10.1.2.3:5000', `URI=${web};URI=https://x`, 'no workload'],
 ])('%s', async (_, remoteAddress, header, expected) => {
-  const gateways = trustedGateways('10.0.0.0/8');
+  const gateways = trustedGateways('10.0.0.0/8,fd00::/16');
   if (isRefused(gateways)) {
     throw new Error(gateways.reason);
   }

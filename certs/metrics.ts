@@ -10,6 +10,14 @@ export type CitadelCounter =
   | 'id_extraction_err_count'
   | 'authentication_failure_count';
 
+/** Tells of a gRPC call that begins (`path` is `/package.Service/Method`), then of what comes of it; ends once. */
+export type CallBegan = (path: string) => {
+  readonly received: () => void;
+  readonly sent: () => void;
+  /** By the name of its gRPC status. */
+  readonly ended: (status: string) => void;
+};
+
 /** Adds one to a counter. */
 export type Count = (counter: CitadelCounter) => void;
 

@@ -3,13 +3,14 @@ import { watch } from 'node:fs';
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AuthoritySource, AuthorityState } from './authority.ts';
-import { parseBundle } from './bundle.ts';
+import { parseBundle, type TrustBundle } from './bundle.ts';
 import type { CertsEnvironment } from './environment.ts';
 import { isRefused, type Refusal, refused } from './refusal.ts';
-import { makeSigner } from './signer.ts';
+import { noRevocations, type RevocationLists, readRevocations } from './revocation.ts';
+import { makeSigner, type Signer } from './signer.ts';
 
-/** Text by file name. */
-export type PluggedFiles = ReadonlyMap<string, string>;
+/** Text by file name; of revocation lists that cannot be read, why. */
+export type PluggedFiles = ReadonlyMap<string, string | Refusal>;
 
 interface FileNames {
   readonly certificate: string;
@@ -25,6 +26,12 @@ const nameSets: readonly FileNames[] = [
 ];
 const revocationFiles = ['ca-crl.pem', 'ca.crl'];
 const knownNames = [...nameSets.flatMap((names) => [...requiredOf(names), names.chain ?? '']), ...revocationFiles];
+
+/** What is read besides the CA. */
+export interface PluggedOptions {
+  /** Whether its revocation lists are (PILOT_ENABLE_CA_CRL). */
+  readonly revocations: boolean;
+}
 const largestFile = 1024 * 1024;
 
 /** The key by which Secret `cacerts` says that it holds a self-signed CA (USE_CACERTS_FOR_SELF_SIGNED_CA). */
@@ -45,12 +52,16 @@ export async function hasPluggedCa(
 }
 
 /** The authority in `directory`; read again whenever the directory changes and on each refresh. */
-export function pluggedSource(directory: string, env: CertsEnvironment): AuthoritySource {
+export function pluggedSource(
+  directory: string,
+  env: CertsEnvironment,
+  options: PluggedOptions = { revocations: true },
+): AuthoritySource {
   return {
     kind: 'plugged',
     load: async () => {
       const files = await readPluggedFiles(directory);
-      return isRefused(files) ? files : readPlugged(files, env.now());
+      return isRefused(files) ? files : readPlugged(files, env.now(), options);
     },
     watch: (changed) => {
       // Kubernetes swaps the symlink `..data` in the directory itself, so one watch on the directory sees all changes.
@@ -61,13 +72,23 @@ export function pluggedSource(directory: string, env: CertsEnvironment): Authori
   };
 }
 
-/** What the files mean; refuses incomplete sets, keys that do not match and chains that reach no root. */
-export function readPlugged(files: PluggedFiles, now: number): AuthorityState | Refusal {
+/**
+ * What the files mean; refuses incomplete sets, keys that do not match and chains that reach no root. Revocation lists
+ * that cannot be used are told in the state: a CA works without.
+ */
+export function readPlugged(
+  files: PluggedFiles,
+  now: number,
+  options: PluggedOptions = { revocations: true },
+): AuthorityState | Refusal {
   const names = nameSets.find((set) => requiredOf(set).every((name) => files.has(name)));
   if (names === undefined) {
     return refused(incompleteness(files));
   }
-  const text = (name: string | undefined) => (name === undefined ? '' : (files.get(name) ?? ''));
+  const text = (name: string | undefined): string => {
+    const found = name === undefined ? undefined : files.get(name);
+    return typeof found === 'string' ? found : '';
+  };
   const { bundle, problems } = parseBundle(text(names.root));
   if (bundle.roots.length === 0) {
     return refused(`${names.root} holds no certificate${problems[0] === undefined ? '' : ` (${problems[0]})`}`);
@@ -76,13 +97,26 @@ export function readPlugged(files: PluggedFiles, now: number): AuthorityState | 
   if (isRefused(signer)) {
     return refused(`the CA in ${requiredOf(names).join(', ')} cannot be used: ${signer.reason}`);
   }
-  const revocations = revocationFiles.map((name) => files.get(name)).find((list) => list !== undefined);
   return {
     signer,
     bundle,
     rotation: { step: 'steady', since: 0, held: false },
-    ...(revocations === undefined ? {} : { revocations }),
+    ...(options.revocations ? { revocations: revocationsIn(files, signer, bundle, now) } : {}),
   };
+}
+
+function revocationsIn(
+  files: PluggedFiles,
+  signer: Signer,
+  bundle: TrustBundle,
+  now: number,
+): RevocationLists | Refusal {
+  const name = revocationFiles.find((each) => files.has(each));
+  const found = name === undefined ? '' : (files.get(name) ?? '');
+  // An empty file is how Istio writes that there are none.
+  if (typeof found === 'string' && found.trim() === '') return noRevocations;
+  const lists = typeof found === 'string' ? readRevocations(found, signer, bundle, now) : found;
+  return isRefused(lists) ? refused(`${name} cannot be used: ${lists.reason}`) : lists;
 }
 
 /** Reads the CA files of a directory; an absent directory is an empty one. Refuses files over 1 MiB. */
@@ -100,20 +134,24 @@ export async function readPluggedFiles(directory: string): Promise<PluggedFiles 
 
 async function readFiles(directory: string): Promise<PluggedFiles | Refusal> {
   const present = await readdir(directory).catch((): string[] => []);
-  const files = new Map<string, string>();
+  const files = new Map<string, string | Refusal>();
   for (const name of knownNames.filter((each) => present.includes(each))) {
-    try {
-      const path = join(directory, name);
-      if ((await stat(path)).size > largestFile) {
-        return refused(`${name} is larger than 1 MiB`);
-      }
-      files.set(name, await readFile(path, 'utf8'));
-    } catch (error) {
-      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
-      return refused(`${name} cannot be read (${code})`);
+    const text = await readBounded(join(directory, name));
+    if (isRefused(text) && !revocationFiles.includes(name)) {
+      return refused(`${name} ${text.reason}`);
     }
+    files.set(name, text);
   }
   return files;
+}
+
+async function readBounded(path: string): Promise<string | Refusal> {
+  try {
+    return (await stat(path)).size > largestFile ? refused('is larger than 1 MiB') : await readFile(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+    return refused(`cannot be read (${code})`);
+  }
 }
 
 function dataLink(directory: string): Promise<string> {

@@ -1,7 +1,7 @@
 // A key and certificate that we hold ourselves: made now, renewed at half its life and whenever the signer changes.
 import { createHash } from 'node:crypto';
 import { formatPem } from '../config/pem.ts';
-import type { Authority, AuthorityState } from './authority.ts';
+import { type Authority, type AuthorityState, revocationsOf } from './authority.ts';
 import type { CertsEnvironment } from './environment.ts';
 import { issueLeaf, validityOf } from './issue.ts';
 import { generateKey } from './signer.ts';
@@ -12,6 +12,8 @@ export interface HeldCertificate {
   readonly certificateChain: string;
   readonly privateKey: string;
   readonly rootBundle: string;
+  /** Lists of revoked certificates, each as PEM. */
+  readonly revocations: readonly string[];
   /** Changes with the certificate. */
   readonly version: string;
   /** Changes with the set of roots (`TrustBundle.version`). */
@@ -101,7 +103,8 @@ export class RenewingCertificate implements Disposable {
 
   async #issue(): Promise<void> {
     const { publicKey, privateKey } = await generateKey('ec-p256');
-    const { signer, bundle } = this.#authority.state;
+    const { state } = this.#authority;
+    const { signer, bundle } = state;
     const now = this.#env.now();
     const validity = validityOf(now, this.#subject.lifetimeSeconds(), signer.notAfter);
     if (validity.notAfter <= now || this.#disposed) {
@@ -117,6 +120,7 @@ export class RenewingCertificate implements Disposable {
       certificateChain: [formatPem('CERTIFICATE', leaf), ...signer.intermediates].join(''),
       privateKey: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
       rootBundle: bundle.pem,
+      revocations: revocationsOf(state)?.lists ?? [],
       version: createHash('sha256').update(leaf).digest('hex').slice(0, 32),
       rootVersion: bundle.version,
       signerId: signer.id,
@@ -127,10 +131,15 @@ export class RenewingCertificate implements Disposable {
     this.#renewSoon((validity.notAfter - now) / 2);
   }
 
-  #follow({ signer, bundle }: AuthorityState): void {
+  #follow(state: AuthorityState): void {
+    const { signer, bundle } = state;
     const held = this.#held;
-    if (held !== undefined && held.rootVersion !== bundle.version) {
-      this.#publish({ ...held, rootBundle: bundle.pem, rootVersion: bundle.version });
+    const revocations = revocationsOf(state)?.lists ?? [];
+    if (
+      held !== undefined &&
+      (held.rootVersion !== bundle.version || held.revocations.join('') !== revocations.join(''))
+    ) {
+      this.#publish({ ...held, rootBundle: bundle.pem, rootVersion: bundle.version, revocations });
     }
     if (held !== undefined && held.signerId !== signer.id) {
       this.#renewSoon(0);

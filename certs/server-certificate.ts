@@ -38,14 +38,15 @@ export function serverCertificate(
   return new RenewingCertificate(authority, { uris: [], dnsNames: names, lifetimeSeconds: () => lifetimeSeconds }, env);
 }
 
-/** What a TLS server needs to present the certificate and to verify clients' ones against our roots. */
+/** What a TLS server needs to present the certificate, and to verify clients' ones against our roots and revocation lists. */
 export function tlsContextOf(
-  held: Pick<HeldCertificate, 'certificateChain' | 'privateKey' | 'rootBundle'>,
+  held: Pick<HeldCertificate, 'certificateChain' | 'privateKey' | 'rootBundle'> & Partial<HeldCertificate>,
 ): SecureContextOptions {
   return {
     cert: held.certificateChain,
     key: held.privateKey,
     ca: held.rootBundle,
+    ...(held.revocations === undefined || held.revocations.length === 0 ? {} : { crl: [...held.revocations] }),
     minVersion: 'TLSv1.2',
     // A resumed session would keep a client's certificate trusted after its root was dropped.
     secureOptions: constants.SSL_OP_NO_TICKET,

@@ -9,6 +9,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { plainPeer } from '../config/peer-address.ts';
 import {
   type IstioCertificateRequest,
   IstioCertificateRequestSchema,
@@ -17,12 +18,15 @@ import {
 } from '../protos/gen/istio/ca_pb.ts';
 import type { CallerFacts } from './caller.ts';
 import { type CertificateAuthorityOptions, createCertificate } from './create-certificate.ts';
+import type { CallBegan } from './metrics.ts';
 
 export interface CertificateServiceOptions extends CertificateAuthorityOptions {
   /** Whether this server's ports use TLS; without, nobody is authenticated. */
   readonly secure: boolean;
   /** Requests in work at once; more are answered UNAVAILABLE, which clients retry later. */
   readonly mostPending: number;
+  /** Hears of calls, for metrics. */
+  readonly callBegan?: CallBegan;
   /** Tells of a refused request: reason for the log, without secrets. */
   readonly onFailure: (failure: { readonly status: string; readonly reason: string; readonly peer: string }) => void;
 }
@@ -52,14 +56,23 @@ export function certificateService(options: CertificateServiceOptions): {
   readonly implementation: UntypedServiceImplementation;
 } {
   let pending = 0;
-  const handle: handleUnaryCall<IstioCertificateRequest, IstioCertificateResponse> = (call, reply) => {
+  const handle: handleUnaryCall<IstioCertificateRequest, IstioCertificateResponse> = (call, send) => {
+    const counted = options.callBegan?.(path);
+    counted?.received();
+    const reply = (result: IstioCertificateResponse | Partial<StatusObject>): void => {
+      const isAnswer = 'certChain' in result;
+      if (isAnswer) counted?.sent();
+      counted?.ended(isAnswer ? 'OK' : (status[result.code ?? status.UNKNOWN] ?? 'UNKNOWN'));
+      if (isAnswer) send(null, result);
+      else send(result);
+    };
     if (pending >= options.mostPending) {
       reply({ code: status.UNAVAILABLE, details: 'too many requests at once' });
       return;
     }
     pending += 1;
     void answer(call, options)
-      .then((result) => ('certChain' in result ? reply(null, result) : reply(result)))
+      .then(reply)
       .finally(() => {
         pending -= 1;
       });
@@ -87,7 +100,7 @@ export function callerFactsOf(
     ...(peerCertificate === undefined ? {} : { peerCertificate }),
     authorization: texts('authorization'),
     ...(clusterId === undefined ? {} : { clusterId }),
-    remoteAddress: call.getPeer(),
+    remoteAddress: plainPeer(call.getPeer()),
     forwardedClientCert: texts('x-forwarded-client-cert'),
   };
 }

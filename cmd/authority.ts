@@ -26,11 +26,11 @@ export async function openAuthority(
   env: CertsEnvironment,
 ): Promise<Authority | undefined> {
   if (!settings.caServer) return undefined;
-  const { rootCaDir, cacertsSecret, rootCheckMs, rootGracePercent } = settings;
+  const { rootCaDir, cacertsSecret, rootCheckMs, rootGracePercent, caCrl: revocations } = settings;
   const isPlugged = await hasPluggedCa(rootCaDir, { exceptOwn: cacertsSecret });
   const isRenewed = rootCheckMs > 0;
   const source = isPlugged
-    ? pluggedSource(rootCaDir, env)
+    ? pluggedSource(rootCaDir, env, { revocations })
     : selfSignedSource(store, { ...rootOptions, renewalPercent: rootGracePercent, isRenewed }, env);
   const pollInterval = Math.min(defaultAuthorityOptions.pollInterval, isRenewed ? rootCheckMs : Infinity);
   const authority = await Authority.open(source, env, { ...defaultAuthorityOptions, pollInterval });

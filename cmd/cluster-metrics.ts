@@ -1,5 +1,6 @@
 // Metrics of what is known of the mesh and how it came, by istiod's names (contract 4.13): objects, events, endpoints, sources.
 import { Counter, Gauge, type Registry } from 'prom-client';
+import type { EndpointSlice } from '../config/kinds/endpoint-slice.ts';
 import { type KindName, kinds } from '../config/kinds/kinds.ts';
 import type { KubeEvent } from '../config/sources/kube.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
@@ -7,7 +8,7 @@ import type { Store } from '../config/store.ts';
 import type { Graph } from '../discovery/graph/graph.ts';
 import { serviceKeys } from '../discovery/model/services.ts';
 import type { XdsStream } from '../discovery/xds/stream.ts';
-import { countEndpoints } from './endpoint-counts.ts';
+import { countEndpoints, withoutPod } from './endpoint-counts.ts';
 
 /** What the metrics look at. */
 export interface ClusterMetricsParts {
@@ -34,6 +35,7 @@ export function addClusterMetrics(parts: ClusterMetricsParts): void {
   gauge('pilot_virt_services', 'VirtualServices known.', () => store.count('VirtualService'));
   gauge('pilot_no_ip', 'Connected sidecars whose workload no service is for.', () => unserved(streams()));
   countUpdates(registry, store);
+  countLateEndpoints(registry, store);
   gaugeEndpoints(gauge, store);
   gaugeSources(registry, store, now);
   new Gauge({
@@ -111,6 +113,20 @@ function countUpdates(registry: Registry, store: Store): void {
   });
 }
 
+/** Slices come before their pods, or after they have gone. Before everything was read, the order of kinds means nothing. */
+function countLateEndpoints(registry: Registry, store: Store): void {
+  const late = new Counter({
+    name: 'pilot_k8s_endpoints_with_no_pods',
+    help: 'Endpoints whose pod was not known when their slice changed.',
+    registers: [registry],
+  });
+  store.subscribe((changes) => {
+    if (!store.synced) return;
+    for (const { kind, object } of changes)
+      if (kind === 'EndpointSlice' && object !== undefined) late.inc(withoutPod(store, object as EndpointSlice));
+  });
+}
+
 function gaugeEndpoints(gauge: (name: string, help: string, value: () => number) => void, store: Store): void {
   let counts: ReturnType<typeof countEndpoints> | undefined;
   // Counted when somebody asks, and only after something of it changed.
@@ -122,7 +138,8 @@ function gaugeEndpoints(gauge: (name: string, help: string, value: () => number)
     return counts;
   };
   gauge('pilot_eds_no_instances', 'Kubernetes services without any endpoint.', () => now().emptyServices);
-  gauge('endpoint_no_pod', 'Endpoints whose pod is not known.', () => now().withoutPod);
+  for (const name of ['endpoint_no_pod', 'pilot_k8s_endpoints_pending_pod'])
+    gauge(name, 'Endpoints whose pod is not known.', () => now().withoutPod);
   gauge('pilot_endpoint_not_ready', 'Endpoints that are not ready.', () => now().notReady);
 }
 

@@ -1,12 +1,10 @@
 // Where the parts meet: sources feed the store, the store feeds the graph, the xDS server publishes it, identity guards it.
 
 import { join } from 'node:path';
-import type { Authority } from '../certs/authority.ts';
 import type { CaStore } from '../certs/ca-record.ts';
 import type { Authenticator } from '../certs/caller.ts';
 import { systemEnvironment } from '../certs/environment.ts';
 import type { PodDirectory } from '../certs/impersonation.ts';
-import { expiryGauges } from '../certs/metrics.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
 import type { Surroundings } from '../config/relations/view.ts';
@@ -22,7 +20,9 @@ import { createGraph, writeObjects } from '../discovery/world.ts';
 import { createXdsServer, type Listening, type XdsServer, type XdsServerOptions } from '../discovery/xds/server.ts';
 import { authenticateStreams } from './caller.ts';
 import { addClusterMetrics } from './cluster-metrics.ts';
+import { addConflictMetrics } from './conflict-metrics.ts';
 import { debugOf } from './debug.ts';
+import { followAuthority } from './follow-authority.ts';
 import type { Readiness } from './http.ts';
 import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
@@ -101,13 +101,13 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     discoveryAddress: () => meshNow().defaultConfig.discoveryAddress,
     trustDomains: () => [meshNow().trustDomain ?? 'cluster.local', ...(meshNow().trustDomainAliases ?? [])],
     count: metrics.citadel,
+    callBegan: (path) => metrics.grpc(path, 'unary'),
     log: (level, message, fields) => log[level](fields, message),
     env: systemEnvironment,
     ...(options.caStore === undefined ? {} : { store: options.caStore }),
     ...(options.authenticators === undefined ? {} : { more: options.authenticators }),
     ...(options.pods === undefined ? {} : { pods: options.pods }),
   });
-  if (identity.signing !== undefined) gaugeExpiry(metrics, identity.signing.authority);
   store.onFindings(countRejected(metrics.registry));
   const readiness = () => readinessOf(store);
   const debug = debugOf({ settings, version: options.version, store, graph, identity, publisher: () => xds.publisher });
@@ -131,8 +131,10 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     describeInputs: (inputs) => describeInputs(store, inputs),
     ...limitsOf(settings),
   });
+  if (identity.signing !== undefined) followAuthority(identity.signing.authority, metrics, store);
   const streams = () => xds.publisher.streams;
   addClusterMetrics({ registry: metrics.registry, store, graph, streams, now: Date.now });
+  addConflictMetrics({ registry: metrics.registry, store, graph, streams, domain: settings.domain });
   const rotation =
     identity.signing === undefined ? undefined : drive({ ...options, store, identity, signing: identity.signing, xds });
   if (rotation !== undefined) {
@@ -184,16 +186,6 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
       await identity[Symbol.asyncDispose]();
     },
   };
-}
-
-function gaugeExpiry(metrics: Metrics, authority: Authority): void {
-  for (const name of Object.keys(expiryGauges(authority.state, Date.now()))) {
-    metrics.gauge(
-      `citadel_server_${name}`,
-      'When the signer or the roots end.',
-      () => expiryGauges(authority.state, Date.now())[name] ?? 0,
-    );
-  }
 }
 
 function drive({

@@ -61,9 +61,9 @@ export async function debugPage(
   return debug.page(request.path, request.query, await callerOf(identity, request.peer, request.authorization));
 }
 
-/** Whether a caller's address is this machine's. */
+/** Whether a caller's address (without IPv4 as IPv6) is this machine's. */
 export function isLocal(peer: string): boolean {
-  return peer === '127.0.0.1' || peer === '::1' || peer === '::ffff:127.0.0.1';
+  return peer === '127.0.0.1' || peer === '::1';
 }
 
 async function callerOf(

@@ -1,6 +1,7 @@
 // `meltemi discovery`: the control plane as a service, fed by a folder or by Kubernetes.
 import { Command } from 'commander';
 import { startFileSource } from '../config/sources/files.ts';
+import { anyHost } from './any-host.ts';
 import { compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
 import { createLogger } from './log.ts';
@@ -16,7 +17,7 @@ import { version } from './version.ts';
 export function discoveryCommand(): Command {
   const command = discoveryFlags(new Command('discovery').description('Serve proxies: the control plane'));
   return command.action(async (options: Readonly<Record<string, unknown>>) => {
-    const { settings, warnings } = readSettings(options, command.args, process.env);
+    const { settings, warnings } = readSettings(options, command.args, process.env, await anyHost());
     const log = createLogger(settings.logLevel);
     for (const warning of warnings) log.warn(warning);
     using _memory = giveMemoryBack((took) => log.debug({ took }, 'gave memory back'));

@@ -36,6 +36,15 @@ test('a finding is logged when it appears, not again, and its end once', () => {
   ]);
 });
 
+test('what was found before is logged first', () => {
+  const { lines, log, store, sink } = world();
+  const error = errorOf('wrong-type', 'must be a list', at);
+  sink.report('u', [error]);
+  using _log = logFindings(store, log);
+  sink.report('u', [error]);
+  expect(lines).toEqual(['error {"code":"wrong-type"} error[wrong-type] Sidecar a/b: must be a list']);
+});
+
 test('many findings of one unit, and of many units, are counted', () => {
   const { lines, log, store, sink } = world();
   using _log = logFindings(store, log);

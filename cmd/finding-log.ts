@@ -9,9 +9,9 @@ const mostOfUnit = 20;
 const mostLines = 100;
 const windowMs = 1_000;
 
-/** Logs each finding once while it is in force, until disposed. Follow the store before its sources start. */
+/** Logs each finding once while it is in force, until disposed: those of now, and later ones. */
 export function logFindings(
-  store: Pick<Store, 'onFindings'>,
+  store: Pick<Store, 'findings' | 'onFindings'>,
   log: Pick<Logger, 'info' | 'warn' | 'error'>,
 ): Disposable {
   let lines = 0;
@@ -25,6 +25,7 @@ export function logFindings(
     timer ??= setTimeout(endWindow, windowMs);
     if (++lines <= mostLines) line();
   };
+  for (const finding of store.findings()) say(() => logOne(log, finding));
   const unsubscribe = store.onFindings(({ unit, before, after }) => {
     const known = new Set(before.map(formatDiagnostic));
     const fresh = after.filter((finding) => !known.has(formatDiagnostic(finding)));

@@ -1,6 +1,8 @@
 // The plain HTTP ports: readiness, version, metrics and debug pages.
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
+import { plainHost } from '../config/peer-address.ts';
+import { placeOf } from './setting-values.ts';
 import { splitConnections } from './split-connections.ts';
 
 /** What a page answers: JSON, or text with its type, or a status with a text. */
@@ -63,9 +65,7 @@ export async function openHttp(
   addPages(server, pages);
   routes?.(server);
   if (http2 !== undefined) splitConnections(server.server, http2.accept);
-  const at = address.lastIndexOf(':');
-  const [host, port] = [address.slice(0, at).replace(/^\[|\]$/g, ''), Number(address.slice(at + 1))];
-  await server.listen({ host, port }).catch((error: unknown) => {
+  await server.listen(placeOf(address)).catch((error: unknown) => {
     throw new Error(`${flag} ${address}: ${error instanceof Error ? error.message : String(error)}`);
   });
   const bound = server.server.address();
@@ -98,7 +98,7 @@ export function addPages(server: FastifyInstance, pages: HttpPages): void {
     const page = await debug(
       request.params['*'],
       query,
-      request.socket.remoteAddress ?? '',
+      plainHost(request.socket.remoteAddress ?? ''),
       request.headers.authorization,
     );
     if (page === undefined) return reply.code(404).type('text/plain').send('404 page not found\n');
@@ -112,7 +112,7 @@ export function addPages(server: FastifyInstance, pages: HttpPages): void {
       .send(page.text);
   });
   server.get('/debug', async (request, reply) => {
-    const page = await debug('', {}, request.socket.remoteAddress ?? '', request.headers.authorization);
+    const page = await debug('', {}, plainHost(request.socket.remoteAddress ?? ''), request.headers.authorization);
     if (page === undefined || 'json' in page) return reply.code(404).send();
     return reply
       .code(page.status ?? 200)

@@ -11,7 +11,7 @@ import { fetchJwksText } from '../certs/jwks.ts';
 import { type JwtIssuer, jwtAuthenticator } from '../certs/jwt-authenticator.ts';
 import { parseJwtRule } from '../certs/jwt-rule.ts';
 import { type Ledger, makeLedger } from '../certs/ledger.ts';
-import type { Count } from '../certs/metrics.ts';
+import type { CallBegan, Count } from '../certs/metrics.ts';
 import { isRefused } from '../certs/refusal.ts';
 import { certificateService } from '../certs/service.ts';
 import { openTokenKey, ownJwtIssuer, type TokenKey } from '../certs/token-issuer.ts';
@@ -53,6 +53,8 @@ export interface IdentityParts {
   /** `host:port` of meshConfig.defaultConfig.discoveryAddress, now. */
   readonly discoveryAddress: () => string;
   readonly count: Count;
+  /** Hears of calls of the certificate service. */
+  readonly callBegan?: CallBegan;
   readonly log: (level: 'info' | 'warn' | 'error', message: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly env: CertsEnvironment;
   /** Where the self-signed CA is kept; the file system in file mode. */
@@ -125,6 +127,7 @@ function signingBy(authority: Authority, authenticate: Authenticate, ledger: Led
       ...(pods === undefined ? {} : { impersonation: { accounts: parseNodeAccounts(trustedNodeAccounts), pods } }),
       ledger,
       count: parts.count,
+      ...(parts.callBegan === undefined ? {} : { callBegan: parts.callBegan }),
       env,
       secure: true,
       mostPending: 10_000,

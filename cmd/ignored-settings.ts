@@ -74,16 +74,14 @@ export const ignoredVariables: readonly Ignored[] = [
     why: 'Remote clusters and signers of Kubernetes are not supported.',
   },
   {
-    names: ['PILOT_ENABLE_CA_CRL', 'PILOT_CRL_CONFIGMAP', 'ENABLE_CLUSTER_TRUST_BUNDLE_API', 'TRUST_DISTRIBUTION'],
-    why: 'Roots are handed out by ConfigMap; a revocation list of a plugged-in CA is not handed out.',
+    names: ['ENABLE_CLUSTER_TRUST_BUNDLE_API', 'TRUST_DISTRIBUTION'],
+    why: 'Roots and revocation lists are handed out by ConfigMap.',
   },
   {
     names: [
-      'PILOT_HTTP10',
       'PILOT_SEND_UNHEALTHY_ENDPOINTS',
       'PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS',
       'PILOT_FILTER_GATEWAY_CLUSTER_CONFIG',
-      'PILOT_ENABLE_IP_AUTOALLOCATE',
       'PILOT_ENABLE_QUIC_LISTENERS',
       'PILOT_ENABLE_PERSISTENT_SESSION_FILTER',
       'PILOT_ENABLE_EDS_FOR_HEADLESS_SERVICES',

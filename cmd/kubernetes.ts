@@ -11,8 +11,8 @@ import { type ComposeOptions, type ControlPlane, compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
 import { unfollowedKinds } from './kube/followed-kinds.ts';
 import { keepIngressStatus } from './kube/keep-ingress-status.ts';
-import { keepRoots } from './kube/keep-roots.ts';
 import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube/keep-status.ts';
+import { keepTrust } from './kube/keep-trust.ts';
 import { replicaName, replicasLease, rotationLease } from './kube/names.ts';
 import { replicaBoard } from './kube/replica-board.ts';
 import { whileLeading } from './kube/while-leading.ts';
@@ -87,7 +87,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   if (!(await untilSynced(plane, stopping.signal))) return;
   await webhooks.open();
   await using _registration = registerWebhooks(plane, api, log);
-  await using _roots = keepRoots(plane, leading);
+  await using _trust = keepTrust(plane, leading);
   await using _ingresses = keepIngressStatus(plane, leading);
   const statusWrites = statusWriteCounter(plane.metrics.registry);
   await using _status = keepObjectStatus(plane, leading, check, statusWrites);

@@ -21,6 +21,7 @@ export function manifestCommand(): Command {
     .option('-n, --namespace <namespace>', 'namespace of the control plane', 'istio-system')
     .option('--revision <revision>', 'revision of the control plane', '')
     .option('--rootConfigMap <name>', 'name of the ConfigMap with the roots, as PILOT_CA_CERT_CONFIGMAP has it')
+    .option('--crlConfigMap <name>', 'name of the ConfigMap with revocation lists, as PILOT_CRL_CONFIGMAP has it')
     .option('--cacerts', 'for USE_CACERTS_FOR_SELF_SIGNED_CA')
     .action((options: RbacOptions) => {
       process.stdout.write(rbacManifest(options));

@@ -31,7 +31,10 @@ export async function openMeshFiles({ settings, store }: ControlPlane, log: Logg
   };
 }
 
-/** The check of a source; `unknown` says how fields count that no schema has. */
-export function checkBy({ sharedMeshConfig }: Settings, unknown: 'error' | 'warning' = 'error'): CheckObject {
-  return (raw) => validate(raw, { unknown, ...(sharedMeshConfig === undefined ? {} : { sharedMeshConfig }) });
+/** The check of a source, for the settings' revision; `unknown` says how fields count that no schema has. */
+export function checkBy(
+  { sharedMeshConfig, revision }: Pick<Settings, 'sharedMeshConfig' | 'revision'>,
+  unknown: 'error' | 'warning' = 'error',
+): CheckObject {
+  return (raw) => validate(raw, { unknown, revision, ...(sharedMeshConfig === undefined ? {} : { sharedMeshConfig }) });
 }

@@ -2,14 +2,16 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type CitadelCounter, type Count, citadelCounters } from '../certs/metrics.ts';
 import type { XdsMetrics } from '../discovery/xds/metrics.ts';
+import { type CallBegan, grpcMetrics } from './grpc-metrics.ts';
 
 /** All metrics of the process. */
 export interface Metrics {
   readonly registry: Registry;
   readonly xds: XdsMetrics;
   readonly citadel: Count;
-  /** Adds a gauge whose value is asked for at each scrape. */
-  readonly gauge: (name: string, help: string, value: () => number) => void;
+  readonly grpc: CallBegan;
+  /** Adds a gauge whose value is asked for at each scrape; undefined: it is not shown. */
+  readonly gauge: (name: string, help: string, value: () => number | undefined) => void;
 }
 
 const seconds = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 3, 5, 10, 20, 30];
@@ -46,9 +48,11 @@ export function createMetrics(version: string): Metrics {
       this.set(process.uptime());
     },
   });
+  const grpc = grpcMetrics(registry);
   return {
     registry,
-    xds: xdsMetrics(registry),
+    xds: xdsMetrics(registry, grpc),
+    grpc,
     citadel: citadelCount(registry),
     gauge: (name, help, value) => {
       new Gauge({
@@ -56,7 +60,9 @@ export function createMetrics(version: string): Metrics {
         help,
         registers: [registry],
         collect() {
-          this.set(value());
+          const now = value();
+          if (now === undefined) this.remove();
+          else this.set(now);
         },
       });
     },
@@ -73,7 +79,7 @@ function citadelCount(registry: Registry): Count {
   return (counter: CitadelCounter) => counters.get(counter)?.inc();
 }
 
-function xdsMetrics(registry: Registry): XdsMetrics {
+function xdsMetrics(registry: Registry, grpc: CallBegan): XdsMetrics {
   const counter = (name: string, help: string, labelNames: readonly string[] = []): Counter =>
     new Counter({ name, help, labelNames: [...labelNames], registers: [registry] });
   const histogram = (
@@ -121,6 +127,16 @@ function xdsMetrics(registry: Registry): XdsMetrics {
     seconds,
   );
   const queueTime = histogram('pilot_proxy_queue_time', 'Seconds from a change until its push began.', seconds);
+  const debounceTime = histogram(
+    'pilot_debounce_time',
+    'Seconds from the first of some changes until they were taken together.',
+    seconds,
+  );
+  const settleTime = histogram(
+    'pilot_pushcontext_init_seconds',
+    'Seconds until what all proxies share had taken up some changes.',
+    seconds,
+  );
   const convergence = histogram(
     'pilot_proxy_convergence_time',
     'Seconds from a change until a proxy had been sent all it was owed.',
@@ -149,7 +165,12 @@ function xdsMetrics(registry: Registry): XdsMetrics {
       largest.set(received);
     },
     pushTime: (ms) => pushTime.observe(ms / 1000),
-    queueTime: (ms) => queueTime.observe(ms / 1000),
+    queueTime: (ms) => {
+      queueTime.observe(ms / 1000);
+      debounceTime.observe(ms / 1000);
+    },
+    settleTime: (ms) => settleTime.observe(ms / 1000),
+    callBegan: (path) => grpc(path, 'bidi_stream'),
     convergenceTime: (ms) => convergence.observe(ms / 1000),
   };
 }

@@ -54,6 +54,9 @@ export function ownSecrets(
 
 function encoded(name: string, held: HeldCertificate): EncodedResource {
   return name === 'ROOTCA'
-    ? validationSecret(name, { roots: held.rootBundle })
+    ? validationSecret(name, {
+        roots: held.rootBundle,
+        ...(held.revocations.length === 0 ? {} : { revocations: held.revocations.join('') }),
+      })
     : certificateSecret(name, { chain: held.certificateChain, key: held.privateKey });
 }

@@ -95,7 +95,8 @@ export const settingsTable = {
     flag: '--revision <revision>',
     env: 'REVISION',
     default: '',
-    means: 'Revision of the control plane: it suffixes ConfigMaps, webhooks and Leases unless it is `default`.',
+    means:
+      'Revision of the control plane: it suffixes ConfigMaps, webhooks and Leases unless it is `default`, and mesh objects with another in label `istio.io/rev` are not read; empty: all are.',
   },
   podName: { type: name, env: 'POD_NAME', default: 'meltemi', means: 'Name by which this replica is known.' },
   shutdownMs: {
@@ -206,6 +207,12 @@ export const settingsTable = {
     default: './etc/cacerts',
     means: "The operator's own CA, used where the folder holds one.",
   },
+  caCrl: {
+    type: bool,
+    env: 'PILOT_ENABLE_CA_CRL',
+    default: 'true',
+    means: "Whether the revocation lists in file `ca-crl.pem` of the operator's own CA are handed out.",
+  },
   cacertsSecret: {
     type: bool,
     env: 'USE_CACERTS_FOR_SELF_SIGNED_CA',
@@ -241,6 +248,12 @@ export const settingsTable = {
     env: 'PILOT_CA_CERT_CONFIGMAP',
     default: 'istio-ca-root-cert',
     means: 'Name of the ConfigMap with the roots that is kept in every namespace.',
+  },
+  crlConfigMap: {
+    type: name,
+    env: 'PILOT_CRL_CONFIGMAP',
+    default: 'istio-ca-crl',
+    means: 'Name of the ConfigMap with the revocation lists that is then kept in every namespace.',
   },
   defaultWorkloadCertTtlMs: {
     type: duration,
@@ -325,6 +338,13 @@ export const settingsTable = {
     env: 'ENABLE_LEADER_ELECTION',
     default: 'true',
     means: 'Whether replicas agree by Leases on who writes to the cluster; without, this one writes.',
+  },
+  entryAddresses: {
+    type: bool,
+    env: 'PILOT_ENABLE_IP_AUTOALLOCATE',
+    default: 'true',
+    means:
+      'Whether automatic addresses of ServiceEntries are written into their status; proxies have them in any case.',
   },
   debugEndpoints: { type: bool, env: 'ENABLE_DEBUG_ON_HTTP', default: 'true', means: 'Whether there is `/debug`.' },
   debugAuth: {
@@ -427,6 +447,11 @@ export const features: Readonly<Record<string, Feature>> = {
     type: duration,
     default: '15s',
     means: 'Time for a TLS handshake with a gateway; 0: any.',
+  },
+  PILOT_HTTP10: {
+    type: bool,
+    default: 'false',
+    means: 'Whether proxies take requests of HTTP/1.0, besides those whose metadata has `HTTP10`.',
   },
   PILOT_SCOPE_GATEWAY_TO_NAMESPACE: {
     type: bool,

@@ -1,8 +1,11 @@
 // Settings from flags and variables: what counts before what, every type of value, and messages that name the bad one.
 import { globSync, readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
+import { anyHost } from './any-host.ts';
 import { ignoredFlags, ignoredVariables } from './ignored-settings.ts';
+import { placeOf } from './setting-values.ts';
 import { discoveryFlags, readSettings } from './settings.ts';
 import { features, type Setting, settingsTable } from './settings-table.ts';
 
@@ -32,6 +35,8 @@ describe('what counts', () => {
     [['--grpcAddr='], {}, { grpcAddr: '' }],
     [['--httpAddr', ':80'], {}, { httpAddr: '0.0.0.0:80' }],
     [['--httpAddr', '[::1]:80'], {}, { httpAddr: '[::1]:80' }],
+    [['--httpAddr', '127.0.0.1:0'], {}, { httpAddr: '127.0.0.1:0' }],
+    [['--httpAddr', 'node-1.example.com:80'], {}, { httpAddr: 'node-1.example.com:80' }],
     [['-n', 'mesh'], {}, { systemNamespace: 'mesh' }],
     [['--keepaliveInterval', '1m'], { GRPC_KEEPALIVE_INTERVAL: '5s' }, { keepaliveMs: 60_000 }],
     [
@@ -66,8 +71,14 @@ describe('what counts', () => {
 
 describe('a bad value ends the start with its name', () => {
   test.each([
-    [['--httpAddr', '15010'], {}, '--httpAddr: "15010" is not host:port'],
-    [['--httpAddr', ':70000'], {}, '--httpAddr: ":70000" is not host:port'],
+    ...['15010', ':70000', '::1:80', '[::1]', '[::1]80', '[10.0.0.1]:80', '[]:80', 'a b:80', ':http', 'x:'].map(
+      (text) =>
+        [['--httpAddr', text], {}, `--httpAddr: "${text}" is not host:port, [address]:port or :port`] as [
+          string[],
+          object,
+          string,
+        ],
+    ),
     [['--shutdownDuration', '10'], {}, '--shutdownDuration: "10" is not a duration such as 10s or 1h30m'],
     [['--shutdownDuration', '-1s'], {}, '--shutdownDuration: "-1s" is not a duration such as 10s or 1h30m'],
     [[], { XDS_AUTH: 'no' }, 'XDS_AUTH: "no" is not true or false'],
@@ -94,17 +105,28 @@ describe('a bad value ends the start with its name', () => {
   });
 });
 
+test('an address without a host stands for all addresses of the machine, in both families where it has them', async () => {
+  const { settings } = readSettings({ httpAddr: ':80', grpcAddr: '' }, [], {}, '[::]');
+  expect([settings.httpAddr, settings.grpcAddr, settings.secureGrpcAddr]).toEqual(['[::]:80', '', '[::]:15012']);
+  expect(placeOf(settings.httpAddr)).toEqual({ host: '::', port: 80 });
+  expect(placeOf('0.0.0.0:80')).toEqual({ host: '0.0.0.0', port: 80 });
+  const hasV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ family }) => family === 'IPv6'));
+  expect(await anyHost()).toBe(hasV6 ? '[::]' : '0.0.0.0');
+});
+
 test('switches are kept in the form that translation compares with', () => {
   const env = {
     ISTIO_DUAL_STACK: 'TRUE',
     ENABLE_100_CONTINUE_HEADERS: '0',
     PILOT_TRACE_SAMPLING: ' 5 ',
     PILOT_HTTP10: '1',
+    PILOT_ENABLE_QUIC_LISTENERS: '1',
   };
   expect(settingsOf([], env).features).toEqual({
     ISTIO_DUAL_STACK: 'true',
     ENABLE_100_CONTINUE_HEADERS: 'false',
     PILOT_TRACE_SAMPLING: '5',
+    PILOT_HTTP10: 'true',
   });
 });
 
@@ -116,15 +138,15 @@ test('flags of istiod without a meaning here pass silently, others with a word',
 });
 
 test('every switch that is read is in the table, and every one in the table is read', () => {
-  const sources = globSync('{discovery,webhook}/**/*.ts', { exclude: ['**/*.test.ts'] }).map((path) =>
-    readFileSync(path, 'utf8'),
-  );
+  const textsOf = (pattern: string) =>
+    globSync(pattern, { exclude: ['**/*.test.ts'] }).map((path) => readFileSync(path, 'utf8'));
+  const sources = textsOf('{discovery,webhook}/**/*.ts');
   for (const name of Object.keys(features))
     expect(
       sources.some((text) => text.includes(name)),
       name,
     ).toBe(true);
-  const read = sources.flatMap((text) =>
+  const read = [...sources, ...textsOf('cmd/**/*.ts')].flatMap((text) =>
     [...text.matchAll(/features(?:\['|\.)([A-Z0-9_]{4,})/g)].map(([, name]) => name),
   );
   for (const name of read) expect(Object.keys(features)).toContain(name);

@@ -1,7 +1,8 @@
 // Everything an operator can set, read once from flags and istiod's environment variables into one frozen value.
 import type { Command } from 'commander';
+import type { AnyHost } from './any-host.ts';
 import { ignoredFlags } from './ignored-settings.ts';
-import type { ValueType } from './setting-values.ts';
+import { address, type ValueType } from './setting-values.ts';
 import { features, type Setting, settingsTable } from './settings-table.ts';
 
 type Table = typeof settingsTable;
@@ -42,9 +43,23 @@ export function discoveryFlags(command: Command): Command {
   return command.allowUnknownOption().allowExcessArguments();
 }
 
-/** Reads parsed flags and the environment. Throws an Error that names the flag or variable with a bad value. */
-export function readSettings(options: Flags, rest: readonly string[], env: Env): ReadSettings {
-  const values = Object.fromEntries(rows.map(([name, row]) => [name, valueOf(row, options, env)]));
+/**
+ * Reads parsed flags and the environment. `anyHost` is the host of addresses that name none (any-host.ts). Throws an Error
+ * that names the flag or variable with a bad value.
+ */
+export function readSettings(
+  options: Flags,
+  rest: readonly string[],
+  env: Env,
+  anyHost: AnyHost = '0.0.0.0',
+): ReadSettings {
+  const values = Object.fromEntries(
+    rows.map(([name, row]) => {
+      const value = valueOf(row, options, env);
+      const isBare = row.type === address && typeof value === 'string' && value.startsWith(':');
+      return [name, isBare ? `${anyHost}${value}` : value];
+    }),
+  );
   const settings = { ...values, features: featuresOf(env) } as unknown as Settings;
   const problem = contradictionIn(settings);
   if (problem !== undefined) throw new Error(problem);

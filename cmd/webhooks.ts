@@ -13,6 +13,7 @@ import { settingsOfStore } from '../webhook/store-settings.ts';
 import type { Validators } from '../webhook/validate.ts';
 import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
+import { placeOf } from './setting-values.ts';
 import type { Settings } from './settings.ts';
 
 export interface WebhooksOptions {
@@ -84,7 +85,7 @@ export function webhooksOf(options: WebhooksOptions): Webhooks {
         return undefined;
       }
       const server = opened.use(
-        await startWebhookServer({ ...placeOf(settings), ...handlers, certificate: certificateOf(tls) }),
+        await startWebhookServer({ ...placeOf(settings.httpsAddr), ...handlers, certificate: certificateOf(tls) }),
       );
       opened.defer(tls.onChange(() => server.rotate(certificateOf(tls))));
       return server.port;
@@ -97,11 +98,6 @@ export function webhooksOf(options: WebhooksOptions): Webhooks {
 }
 
 const nativeModes = { auto: 'auto', true: 'enabled', false: 'disabled' } as const;
-
-function placeOf({ httpsAddr }: Settings): { readonly host: string; readonly port: number } {
-  const at = httpsAddr.lastIndexOf(':');
-  return { host: httpsAddr.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(httpsAddr.slice(at + 1)) };
-}
 
 function validatorsOf({ surroundings }: Pick<WebhooksOptions, 'surroundings'>): Validators {
   return {

@@ -4,6 +4,7 @@ import type { KindDef } from './kinds/kind.ts';
 import { type AnyObject, type KindLookup, kindNames, kindOf, kinds } from './kinds/kinds.ts';
 import { readMeta } from './metadata.ts';
 import type { ConfigObject, ObjectRef } from './object.ts';
+import { isOfRevision } from './revision.ts';
 import { pathTo, type Reading, readValue, report, unreadable } from './schema-check.ts';
 import { closestName } from './suggestion.ts';
 
@@ -19,11 +20,15 @@ export interface CheckOptions {
   readonly defaultNamespace?: string;
   /** Findings beyond this number are dropped; 100 unless given. */
   readonly maxFindings?: number;
+  /** The revision that reads: mesh objects of another (revision.ts) are not looked at. Empty, the default, reads all. */
+  readonly revision?: string;
 }
 
 /** A typed object, or only findings. With warnings there is still an object. */
 export interface Checked {
   readonly object?: AnyObject;
+  /** The object is another revision's: nothing is said of it. */
+  readonly elsewhere?: true;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -44,6 +49,8 @@ export function checkObject(raw: unknown, options: CheckOptions = {}): Checked {
     maxDepth,
   };
   const metadata = readMeta(reading, document['metadata'], lookup.def, options.defaultNamespace ?? 'default');
+  if (metadata !== undefined && !isOfRevision(lookup.def, metadata.labels, options.revision ?? ''))
+    return { elsewhere: true, diagnostics: [] };
   checkTopLevel(reading, document, lookup.def);
   const body = readValue(reading, lookup.def.body, bodyOf(document, lookup.def), '');
   const ref: ObjectRef = { kind: lookup.name, namespace: metadata?.namespace ?? '', name: metadata?.name ?? '' };

@@ -1,10 +1,11 @@
 // What injection would do with a pod and why: which webhooks the API server calls, and what they answer.
+import { revisionLabel } from '../config/revision.ts';
 import { injectAdmitted } from './admit.ts';
 import type { ClusterView, InjectionSettings } from './context.ts';
 import { proxyEnvOf } from './inject-url.ts';
 import { containerOf, labelsOf, type Pod, proxyName } from './pod.ts';
 import { podShapeProblem } from './pod-shape.ts';
-import { injectorSuffix, revisionLabel, tagLabel, type Webhook, type WebhookConfiguration } from './registration.ts';
+import { injectorSuffix, tagLabel, type Webhook, type WebhookConfiguration } from './registration.ts';
 import { type LabelRequirement, type LabelSelector, matches, requirementsOf } from './selector.ts';
 import { templateNamesOf } from './template.ts';
 

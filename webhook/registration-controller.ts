@@ -1,13 +1,7 @@
 // Keeps the webhook configurations true: our root in their caBundle, and failurePolicy Fail once we are seen to answer.
+import { revisionLabel } from '../config/revision.ts';
 import type { JsonObject } from './json.ts';
-import {
-  base64,
-  injectorSuffix,
-  revisionLabel,
-  validatorSuffix,
-  type Webhook,
-  type WebhookConfiguration,
-} from './registration.ts';
+import { base64, injectorSuffix, validatorSuffix, type Webhook, type WebhookConfiguration } from './registration.ts';
 import { labelsFor } from './selector.ts';
 import { alwaysRejectAnnotation } from './validate.ts';
 

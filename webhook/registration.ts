@@ -1,4 +1,5 @@
 // The webhook configurations by which the API server calls us: istiod's names, selectors and policies.
+import { revisionLabel } from '../config/revision.ts';
 import type { LabelRequirement, LabelSelector } from './selector.ts';
 
 /** How the API server reaches the control plane: through its Service, or by a URL from outside the cluster. */
@@ -56,9 +57,6 @@ export const injectorSuffix = 'sidecar-injector.istio.io';
 
 /** Suffix of the names of validation webhooks. */
 export const validatorSuffix = 'validation.istio.io';
-
-/** Label whose value is the revision that owns a configuration. */
-export const revisionLabel = 'istio.io/rev';
 
 /** Label of the configurations of revision tags. */
 export const tagLabel = 'istio.io/tag';

@@ -41,6 +41,7 @@ function world() {
       status?.addresses === undefined ? [{ value: state.address(metadata.name), host: metadata.name }] : undefined,
     published: async () => undefined,
     sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    now: () => Date.now(),
     count: (outcome) => counts[outcome]++,
     log: (message) => logged.push(message),
   });
@@ -78,6 +79,22 @@ test('an address that was just written is given to nobody else until it is seen'
   put('a', [{ value: '240.240.0.1', host: 'a' }]);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(bodies[3]).toMatchObject({ status: { addresses: [{ value: '240.240.0.2', host: 'b' }] } });
+  vi.useRealTimers();
+  await addresses[Symbol.asyncDispose]();
+});
+
+test('somebody who takes them out again and again is not answered without end', async () => {
+  const { put, addresses, counts } = world();
+  vi.useFakeTimers();
+  addresses.lead(true);
+  put('a');
+  for (let second = 0; second < 600; second++) {
+    const before = counts.written;
+    await vi.advanceTimersByTimeAsync(1_000);
+    if (counts.written > before) put('a');
+  }
+  expect(counts.written).toBeGreaterThan(5);
+  expect(counts.written).toBeLessThan(20);
   vi.useRealTimers();
   await addresses[Symbol.asyncDispose]();
 });

@@ -6,6 +6,7 @@ import { objectPath } from '../../config/sources/kube-path.ts';
 import type { Store } from '../../config/store.ts';
 import type { HostAddress } from '../../discovery/model/auto-address.ts';
 import { KeyedWork } from './keyed-work.ts';
+import { Pace } from './pace.ts';
 import { refusal } from './refusal.ts';
 
 /** What writing them needs. Times in milliseconds. */
@@ -18,6 +19,8 @@ export interface EntryAddressesOptions {
   readonly published: () => Promise<void>;
   /** Resolves early, without error, when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly count: (outcome: 'written' | 'failed') => void;
   readonly log: (message: string) => void;
 }
@@ -32,10 +35,13 @@ export class EntryAddresses implements AsyncDisposable {
   readonly #unsubscribe: () => void;
   /** Addresses that were written and have not come back by the watch: nobody else may be given them meanwhile. */
   readonly #written = new Map<string, readonly string[]>();
+  /** Somebody may take them out again and again. */
+  readonly #pace: Pace;
   #leading = false;
 
   constructor(options: EntryAddressesOptions) {
     this.#options = options;
+    this.#pace = new Pace(options.now);
     const { store, sleep, count, log } = options;
     this.#work = new KeyedWork({
       perform: (key) => this.#write(key),
@@ -80,6 +86,8 @@ export class EntryAddresses implements AsyncDisposable {
     const entry = store.get('ServiceEntry', key);
     const addresses = entry === undefined ? undefined : addressesOf(entry);
     if (entry === undefined || addresses === undefined || addresses.length === 0 || !this.#leading) return undefined;
+    const delay = this.#pace.delayOf(key);
+    if (delay > 0) return delay;
     const values = addresses.map(({ value }) => value);
     const taken = new Set([...this.#written.values()].flat());
     if (values.some((value) => taken.has(value))) return soonMs;
@@ -93,6 +101,7 @@ export class EntryAddresses implements AsyncDisposable {
       const answer = await api.send('PATCH', path, body, 'application/merge-patch+json');
       if (answer.status === 200) {
         count('written');
+        this.#pace.wrote(key);
         return undefined;
       }
       this.#written.delete(key);

@@ -44,6 +44,7 @@ function world(names: readonly string[] = ['a']) {
     serves: true,
     refuse: [] as number[],
     most: 0,
+    now: 0,
   };
   const calls: string[] = [];
   const logs: string[] = [];
@@ -75,12 +76,14 @@ function world(names: readonly string[] = ['a']) {
     serves: () => state.serves,
     points: () => state.points,
     sleep: () => new Promise((resolve) => setImmediate(resolve)),
+    monotonic: () => state.now,
+    report: sink.report,
     log: (message) => logs.push(message),
   });
   for (const name of names) put(name);
   sink.status({ synced: true, connected: true, since: 0 });
   const change = (): void => sink.apply([{ kind: 'Service', key: 'istio-system/x', object: undefined }]);
-  return { status, put, change, state, calls, logs };
+  return { status, store, sink, put, change, state, calls, logs };
 }
 
 const settle = async (): Promise<void> => {
@@ -119,6 +122,43 @@ test('refusals are tried again, told, and end with the conflict that another cha
   await settle();
   expect(calls).toEqual(['a 10.0.0.1', 'a 10.0.0.1', 'a 10.0.0.1']);
   expect(logs).toEqual([500, 403].map((code) => `status of Ingress shop/a: the API server answered ${code} no`));
+});
+
+test('who is overwritten again and again gives in with a finding, until something else is wanted or time has passed', async () => {
+  const { status, store, sink, put, change, state, calls } = world();
+  const pointsOf = () => store.get('Ingress', 'shop/a')?.status?.loadBalancer?.ingress;
+  const theirs = [{ hostname: 'lb.example.com' }];
+  const fight = async (): Promise<number> => {
+    const before = calls.length;
+    for (let i = 0; i < 20; i++) {
+      if (pointsOf()?.[0]?.hostname === undefined) put('a', theirs);
+      await settle();
+    }
+    return calls.length - before;
+  };
+  const found = () => store.findings().map(({ code, object }) => `${code} ${object?.kind} ${object?.name}`);
+  status.lead(true);
+  await settle();
+  expect(await fight()).toBe(4);
+  expect([pointsOf(), found()]).toEqual([theirs, ['contested-object Ingress a']]);
+  state.points = [{ ip: '10.0.0.2' }];
+  change();
+  await settle();
+  expect([pointsOf(), found()]).toEqual([state.points, []]);
+  expect(await fight()).toBe(4);
+  state.now = 600_000;
+  change();
+  await settle();
+  expect([pointsOf(), found()]).toEqual([state.points, []]);
+  expect(await fight()).toBe(4);
+  status.lead(false);
+  expect(found()).toEqual([]);
+  status.lead(true);
+  await settle();
+  expect(found()).toHaveLength(1);
+  sink.apply([{ kind: 'Ingress', key: 'shop/a', object: undefined }]);
+  await settle();
+  expect(found()).toEqual([]);
 });
 
 test('few requests are under way at once, and all Ingresses get theirs', async () => {

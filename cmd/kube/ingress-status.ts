@@ -1,10 +1,12 @@
 // Keeps the status of the Ingresses that the mesh serves: where they can be reached. Only a leader writes.
 import { isDeepStrictEqual } from 'node:util';
+import { type Diagnostic, warningOf } from '../../config/diagnostic.ts';
 import type { Ingress, IngressPoint } from '../../config/kinds/ingress.ts';
 import type { KindName } from '../../config/kinds/kinds.ts';
 import { keyOf } from '../../config/object.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { Contest, mostRewrites } from './contest.ts';
 import { KeyQueue } from './key-queue.ts';
 import { refusal } from './refusal.ts';
 
@@ -20,6 +22,10 @@ export interface IngressStatusOptions {
   readonly points: () => readonly IngressPoint[];
   /** Resolves early, without error, when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Milliseconds on a clock of which only differences count. */
+  readonly monotonic: () => number;
+  /** The findings about an Ingress, by `namespace/name`; replaces what was reported before. */
+  readonly report: (key: string, findings: readonly Diagnostic[]) => void;
   readonly log: (message: string) => void;
 }
 
@@ -50,6 +56,8 @@ export class IngressStatus implements AsyncDisposable {
   readonly #options: IngressStatusOptions;
   readonly #stop = new AbortController();
   readonly #queue = new KeyQueue({ workers, settle: (key, signal) => this.#settle(key, signal) });
+  readonly #contest: Contest;
+  readonly #contested = new Set<string>();
   readonly #unsubscribe: () => void;
   #leading = false;
   #looking: Promise<void> | undefined;
@@ -57,6 +65,7 @@ export class IngressStatus implements AsyncDisposable {
 
   constructor(options: IngressStatusOptions) {
     this.#options = options;
+    this.#contest = new Contest(options.monotonic);
     this.#unsubscribe = options.store.subscribe((changes) => {
       if (changes.some(({ kind }) => decisive.has(kind))) this.#lookSoon();
     });
@@ -66,6 +75,7 @@ export class IngressStatus implements AsyncDisposable {
   lead(leading: boolean): void {
     this.#leading = leading;
     if (leading) this.#lookSoon();
+    else for (const key of this.#contested) this.#tell(key, false);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,9 +99,11 @@ export class IngressStatus implements AsyncDisposable {
     while (this.#lookAgain && !this.#stop.signal.aborted) {
       this.#lookAgain = false;
       await this.#options.settled();
-      for (const { metadata } of this.#options.store.list('Ingress')) {
-        const key = keyOf(metadata);
-        if (this.#wanted(key) !== undefined) this.#queue.add(key);
+      const keys = this.#options.store.list('Ingress').map(({ metadata }) => keyOf(metadata));
+      for (const key of new Set([...keys, ...this.#contested])) {
+        const wanted = this.#wanted(key);
+        this.#tell(key, wanted !== undefined && this.#isLost(key, wanted));
+        if (wanted !== undefined) this.#queue.add(key);
       }
     }
   }
@@ -102,11 +114,31 @@ export class IngressStatus implements AsyncDisposable {
     return ingress === undefined ? undefined : wantedPoints(ingress, serves(ingress), points());
   }
 
+  #isLost(key: string, wanted: readonly IngressPoint[]): boolean {
+    return this.#contest.isLost(this.#idOf(key), JSON.stringify(wanted));
+  }
+
+  /** An Ingress that is made anew is another one. */
+  #idOf(key: string): string {
+    return `${key} ${this.#options.store.get('Ingress', key)?.metadata.uid ?? ''}`;
+  }
+
+  #tell(key: string, isLost: boolean): void {
+    if (isLost === this.#contested.has(key)) return;
+    if (isLost) this.#contested.add(key);
+    else this.#contested.delete(key);
+    const [namespace = '', name = ''] = key.split('/');
+    const message = `another writer changed its status back ${mostRewrites} times; it is left as that one wants it`;
+    const help = 'give the Ingress a class that one controller alone serves, or end the other one';
+    const object = { kind: 'Ingress', namespace, name };
+    this.#options.report(key, isLost ? [warningOf('contested-object', message, { object, help })] : []);
+  }
+
   async #settle(key: string, signal: AbortSignal): Promise<void> {
     const { sleep, log } = this.#options;
     for (let failures = 0; !signal.aborted; failures++) {
       const wanted = this.#wanted(key);
-      if (wanted === undefined) return;
+      if (wanted === undefined || this.#isLost(key, wanted)) return;
       try {
         return await this.#write(key, wanted);
       } catch (error) {
@@ -130,6 +162,7 @@ export class IngressStatus implements AsyncDisposable {
     const answer = await api.send('PATCH', path, patch, 'application/merge-patch+json');
     // Gone, or changed meanwhile: the watch will tell.
     if (![200, 404, 409].includes(answer.status)) throw refusal(answer);
+    if (answer.status === 200) this.#contest.wrote(this.#idOf(key), JSON.stringify(points));
   }
 }
 

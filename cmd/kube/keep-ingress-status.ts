@@ -17,6 +17,8 @@ export function keepIngressStatus(plane: ControlPlane, leading: Omit<LeadingOpti
     serves: (ingress) => isServed(graph.read, ingress, (name) => store.get('IngressClass', `/${name}`)),
     points: () => graph.read(ingressPoints, 'all'),
     sleep: rest,
+    monotonic: () => performance.now(),
+    report: store.sinkOf('ingress status').report,
     log: (message) => leading.log.warn(message),
   });
   const lead = whileLeading({ ...leading, lease: ingressLease }, (leads) => status.lead(leads));

@@ -57,16 +57,17 @@ export function keepEntryAddresses(
   counter: StatusWriteCounter,
 ): AsyncDisposable | undefined {
   const { settings, store, graph, xds } = plane;
-  if (settings.features['PILOT_ENABLE_IP_AUTOALLOCATE'] === 'false') return undefined;
+  if (!settings.entryAddresses) return undefined;
   const addresses = new EntryAddresses({
     api: leading.api,
     store,
     addressesOf: (entry) => addressesToTell(graph.read, entry),
     published: () => xds.publisher.idle(),
     sleep: rest,
+    now: Date.now,
     count: (outcome) => counter.inc({ writer: 'addresses', outcome }),
     log: (message) => leading.log.warn(message),
   });
-  const lead = whileLeading({ ...leading, lease: addressesLease }, (leads) => addresses.lead(leads));
+  const lead = whileLeading({ ...leading, lease: addressesLease(settings.revision) }, (leads) => addresses.lead(leads));
   return endingInTurn(addresses, lead);
 }

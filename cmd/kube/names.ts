@@ -13,8 +13,10 @@ export function statusLease(revision: string): string {
   return ofRevision('istio-status-leader', revision);
 }
 
-/** The Lease of whoever gives ServiceEntries their addresses: one for all revisions, since all have the same addresses. */
-export const addressesLease = 'istio-ip-autoallocate';
+/** The Lease of whoever tells ServiceEntries their addresses: one a revision, since each has entries that others do not read. */
+export function addressesLease(revision: string): string {
+  return ofRevision('istio-ip-autoallocate', revision);
+}
 
 function ofRevision(name: string, revision: string): string {
   return revision === '' || revision === 'default' ? name : `${name}-${revision}`;

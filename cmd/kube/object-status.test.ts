@@ -17,6 +17,7 @@ interface Raw {
   readonly metadata: {
     readonly name: string;
     readonly namespace: string;
+    readonly labels?: Readonly<Record<string, string>>;
     resourceVersion?: string;
     generation?: number;
   };
@@ -31,7 +32,7 @@ const plurals: Readonly<Record<string, string>> = {
   VirtualService: 'virtualservices',
   DestinationRule: 'destinationrules',
 };
-const check: CheckObject = (raw) => validate(raw, { unknown: 'warning' });
+const check: CheckObject = (raw) => validate(raw, { unknown: 'warning', revision: 'default' });
 
 /** An API server of one namespace that has what is put into it, and the source that follows it. */
 function world() {
@@ -276,6 +277,33 @@ test('what is said of others follows them', async () => {
   put(rule('r', '*.example.com'));
   await pass(5_000);
   expect(conditionsOf('destinationrules/r')).toEqual([]);
+});
+
+test('what was said of an object is taken back when it becomes another revision’s, and nothing is said from then on', async () => {
+  const { put, start, newStatus, calls, conditionsOf } = world();
+  const other = { 'istio.io/rev': 'other' };
+  const theirs = (raw: Raw): Raw => ({ ...raw, metadata: { ...raw.metadata, labels: other } });
+  put(rule('r', 'nowhere'));
+  put(route('v', bad));
+  put(theirs(route('w', bad)));
+  start();
+  newStatus().lead(true);
+  await pass();
+  expect(conditionsOf('destinationrules/r')).toEqual(['Accepted True AcceptedWithWarnings']);
+  expect(conditionsOf('virtualservices/v')).toEqual(['Accepted False Invalid']);
+  put(theirs(rule('r', 'nowhere')));
+  put(theirs(route('v', bad)));
+  await pass(5_000);
+  expect(conditionsOf('destinationrules/r')).toEqual([]);
+  expect(conditionsOf('virtualservices/v')).toEqual([]);
+  const before = calls.length;
+  put(theirs(rule('r', 'elsewhere')));
+  await pass(120_000);
+  expect(calls.slice(before)).toEqual([]);
+  expect(calls.some((call) => call.includes('/w'))).toBe(false);
+  put(route('v', bad));
+  await pass(5_000);
+  expect(conditionsOf('virtualservices/v')).toEqual(['Accepted False Invalid']);
 });
 
 test('rejections are told and taken back, those that another leader saw only after a while', async () => {

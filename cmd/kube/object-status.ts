@@ -4,7 +4,7 @@ import { type AnyObject, isKindName, type KindName, kindNames, kinds } from '../
 import { formatRef, keyOf, parseRef, refOf } from '../../config/object.ts';
 import type { Surroundings } from '../../config/relations/view.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
-import type { CheckObject } from '../../config/sources/source.ts';
+import type { CheckObject, ObjectChange } from '../../config/sources/source.ts';
 import type { Store } from '../../config/store.ts';
 import { GatheredLook, type Pause } from '../gathered-look.ts';
 import { KeyedWork } from './keyed-work.ts';
@@ -83,7 +83,7 @@ export class ObjectStatus implements AsyncDisposable {
     });
     this.#unsubscribe = [
       store.subscribe((changes) => {
-        for (const { kind, key } of changes) this.#changed(kind, key);
+        for (const change of changes) this.#changed(change);
       }),
       store.onFindings(({ before, after }) => {
         for (const ref of byObject([...before, ...after]).keys()) this.#lookAt(ref);
@@ -116,8 +116,11 @@ export class ObjectStatus implements AsyncDisposable {
     await this.#work[Symbol.asyncDispose]();
   }
 
-  #changed(kind: KindName, key: string): void {
-    if (!kinds[kind].builtin) this.#lookAt(`${kind} ${key}`);
+  #changed({ kind, key, elsewhere }: ObjectChange): void {
+    if (this.#since === undefined) return;
+    // What we said of an object that is now another revision's only the API server knows.
+    if (elsewhere) this.#work.add(`${kind} ${key}`);
+    else if (!kinds[kind].builtin) this.#lookAt(`${kind} ${key}`);
     // Other namespaces may count now.
     if (kind === 'Namespace' || (kind === 'ConfigMap' && key === this.#options.meshConfigMap)) this.#lookAtAll();
   }

@@ -4,7 +4,7 @@ import { kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
 import { followedKinds } from './followed-kinds.ts';
 import { addressesLease, ingressLease, replicasLease, rootsLease, rotationLease, statusLease } from './names.ts';
-import { rootConfigMap } from './root-certificates.ts';
+import { crlConfigMap, rootConfigMap } from './namespace-config-maps.ts';
 
 /** Whose rights they are. */
 export interface RbacOptions {
@@ -14,6 +14,8 @@ export interface RbacOptions {
   readonly revision: string;
   /** The ConfigMap with the roots, where PILOT_CA_CERT_CONFIGMAP names another than `istio-ca-root-cert`. */
   readonly rootConfigMap?: string;
+  /** The ConfigMap with revocation lists, where PILOT_CRL_CONFIGMAP names another than `istio-ca-crl`. */
+  readonly crlConfigMap?: string;
   /** Whether the CA may be in Secret `cacerts` (USE_CACERTS_FOR_SELF_SIGNED_CA). */
   readonly cacerts?: boolean;
 }
@@ -59,13 +61,16 @@ export function rbacObjects(options: RbacOptions): readonly RbacObject[] {
   };
   return [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace, labels } },
-    ...role('ClusterRole', clusterRules(options.rootConfigMap ?? rootConfigMap)),
+    ...role(
+      'ClusterRole',
+      clusterRules([options.rootConfigMap ?? rootConfigMap, options.crlConfigMap ?? crlConfigMap]),
+    ),
     ...role('Role', ownRules(revision, options.cacerts === true)),
   ];
 }
 
-/** In the whole cluster: read what is followed, write statuses, keep the roots in every namespace, patch webhooks, review tokens. */
-function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
+/** In the whole cluster: read what is followed, write statuses, keep ConfigMaps in every namespace, patch webhooks, review tokens. */
+function clusterRules(configMaps: readonly string[]): readonly PolicyRule[] {
   const groups = [...new Set(followedKinds.map((kind) => kinds[kind].group as string))].sort(compareText);
   return [
     ...groups.map((group) => ({
@@ -86,7 +91,7 @@ function clusterRules(rootConfigMap: string): readonly PolicyRule[] {
     }),
     // Creation cannot be limited to a name.
     { apiGroups: [''], resources: ['configmaps'], verbs: ['create'] },
-    { apiGroups: [''], resources: ['configmaps'], resourceNames: [rootConfigMap], verbs: ['patch'] },
+    { apiGroups: [''], resources: ['configmaps'], resourceNames: configMaps, verbs: ['patch'] },
     {
       apiGroups: ['admissionregistration.k8s.io'],
       resources: ['mutatingwebhookconfigurations', 'validatingwebhookconfigurations'],
@@ -116,7 +121,13 @@ function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [rootsLease(revision), statusLease(revision), addressesLease, ingressLease, rotationLease],
+      resourceNames: [
+        rootsLease(revision),
+        statusLease(revision),
+        addressesLease(revision),
+        ingressLease,
+        rotationLease,
+      ],
       verbs: ['get', 'update'],
     },
     {

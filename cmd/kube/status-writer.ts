@@ -68,7 +68,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   };
 
   const judge = (ref: string, raw: RawObject): Judgement => {
-    const { object, diagnostics } = check(raw);
+    const { object, elsewhere, diagnostics } = check(raw);
+    // Of another revision's object we take back what we said while it was ours.
+    if (elsewhere) return { findings: [], keptLastGood: false, rejection: undefined };
     const { kind, ...meta } = parseRef(ref) ?? { kind: '', namespace: '', name: '' };
     return {
       findings: object === undefined ? diagnostics : [...diagnostics, ...relate(object, surroundings())],

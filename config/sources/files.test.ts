@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Store } from '../store.ts';
 import { validate } from '../validate.ts';
 import { startFileSource } from './files.ts';
+import type { CheckObject } from './source.ts';
 
 let folder: string;
 let store: Store;
@@ -33,8 +34,8 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const start = (watch: boolean) =>
-  startFileSource({ path: folder, check: validate, watch, now: Date.now }, store.sinkOf('files'));
+const start = (watch: boolean, check: CheckObject = validate) =>
+  startFileSource({ path: folder, check, watch, now: Date.now }, store.sinkOf('files'));
 const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
 const codes = (): readonly string[] => store.findings().map((finding) => finding.code);
 
@@ -108,6 +109,25 @@ test('the first of two definitions counts; when it goes the second one does', as
   await rm(join(folder, 'a.yaml'));
   await until(() => store.get('Service', 'shop/web')?.spec?.ports?.[0]?.port === 2);
   expect(codes()).toEqual([]);
+});
+
+test("what is another revision's is not read, is no duplicate, and goes where it was ours", async () => {
+  const ours = route('1');
+  const theirs = route('no').replace('shop }', 'shop, labels: { istio.io/rev: other } }');
+  await write('a.yaml', theirs);
+  await write('b.yaml', ours);
+  await write('c.yaml', ours.replace('name: web', 'name: c'));
+  await using _source = await start(true, (raw) => validate(raw, { revision: 'default' }));
+  expect(store.list('VirtualService').map(({ metadata }) => metadata.name)).toEqual(['c', 'web']);
+  expect(codes()).toEqual([]);
+  await write('b.yaml', theirs);
+  await until(() => store.count('VirtualService') === 1);
+  // Of a file that is broken further down it is known that it went.
+  await write('c.yaml', `${theirs.replace('name: web', 'name: c')}---\nfoo: [`);
+  await until(() => store.count('VirtualService') === 0);
+  expect(codes()).toEqual(['yaml-syntax']);
+  await write('b.yaml', ours);
+  await until(() => store.count('VirtualService') === 1);
 });
 
 test('a folder that vanishes leaves what was read; when it returns it is followed again', async () => {

@@ -221,6 +221,7 @@ function readObjects(
   const { documents, diagnostics: syntax } = parseYaml(shown, text);
   const broken = hasErrors(syntax);
   const objects = new Map<string, FoundObject>();
+  const elsewhere = new Set<string>();
   const diagnostics: Diagnostic[] = [...syntax];
   for (const { raw, document, prefix } of documents.flatMap(itemsOf)) {
     const result = check(raw);
@@ -230,6 +231,10 @@ function readObjects(
     const ref = result.object === undefined ? refOfRaw(raw) : refOf(result.object);
     if (ref === undefined) continue;
     const key = `${ref.kind}/${ref.namespace}/${ref.name}`;
+    if (result.elsewhere) {
+      elsewhere.add(key);
+      continue;
+    }
     const last = before?.objects.get(key);
     const position = document.positionOf(prefix.replace(/\.$/, ''));
     if (result.object === undefined && last !== undefined) {
@@ -246,7 +251,8 @@ function readObjects(
     }
   }
   // Where a document cannot be parsed nobody knows which object it was: what the file held and now lacks stays in force.
-  if (broken) for (const [key, last] of before?.objects ?? []) if (!objects.has(key)) objects.set(key, last);
+  for (const [key, last] of broken ? (before?.objects ?? []) : [])
+    if (!objects.has(key) && !elsewhere.has(key)) objects.set(key, last);
   return { stamp, objects, diagnostics };
 }
 

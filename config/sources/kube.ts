@@ -89,9 +89,19 @@ function collector(
     else if (!reported.delete(key)) return;
     sink.report(`${kind} ${key}`, diagnostics);
   };
+  const leave = (key: string): void => {
+    if (!handedOn.has(key) && !reported.has(key)) return;
+    tell(key, []);
+    if (handedOn.delete(key)) heard?.(kind, 'delete');
+    changes.push({ kind, key, object: undefined, elsewhere: true });
+  };
   return {
     changed: (raw, key) => {
-      const { object, diagnostics } = check(raw);
+      const { object, elsewhere, diagnostics } = check(raw);
+      if (elsewhere) {
+        leave(key);
+        return;
+      }
       if (object === undefined) {
         const kept = handedOn.has(key) ? [keptLastGood(kind, key)] : [];
         tell(key, [...diagnostics, ...kept]);

@@ -1,4 +1,5 @@
 // What a source of configuration is: it hands objects and findings to a sink, and says when it has read everything once.
+import type { Checked } from '../check.ts';
 import type { Diagnostic } from '../diagnostic.ts';
 import type { AnyObject, KindName } from '../kinds/kinds.ts';
 import type { Position } from '../object.ts';
@@ -10,6 +11,8 @@ export interface ObjectChange {
   readonly key: string;
   /** Undefined: the object is gone. */
   readonly object: AnyObject | undefined;
+  /** It is gone from here, but there: it has become another revision's. */
+  readonly elsewhere?: true;
   /** Where it stands, for files. */
   readonly position?: Position;
 }
@@ -62,7 +65,4 @@ export interface Source extends AsyncDisposable {
 }
 
 /** Checks one raw object: the typed object where it is usable, and findings. Positions are added by the source. */
-export type CheckObject = (raw: unknown) => {
-  readonly object?: AnyObject;
-  readonly diagnostics: readonly Diagnostic[];
-};
+export type CheckObject = (raw: unknown) => Checked;

@@ -129,6 +129,7 @@ export class Publisher {
     const changedAt = writes[0]?.at ?? began;
     if (writes.length > 0) this.#metrics.queueTime(began - changedAt);
     const marked = this.graph.takeMarked();
+    this.#metrics.settleTime(this.now() - began);
     this.#publishes++;
     await this.views.refresh(marked, this.#turns.slicer);
     this.views.deliver();

@@ -5,11 +5,13 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Duplex } from 'node:stream';
 import type { DescFile } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
+import { plainPeer } from '../../config/peer-address.ts';
 import { Admission, type AdmissionOptions } from './admission.ts';
 import { type Adopting, adopting } from './adopting.ts';
 import type { Authenticate, CallerFacts } from './caller.ts';
+import { countedCall } from './counted-call.ts';
 import { enter, type GateOptions } from './gate.ts';
-import { noMetrics } from './metrics.ts';
+import { type CallMetrics, noMetrics, type XdsMetrics } from './metrics.ts';
 import { Publisher } from './publisher.ts';
 import type { PublisherOptions } from './publisher-options.ts';
 import { reflect, reflectionServices } from './reflection.ts';
@@ -79,7 +81,7 @@ export function createXdsServer(options: XdsServerOptions): XdsServer {
     now: publisher.now,
   };
   const metrics = options.metrics ?? noMetrics;
-  const front: Front = { publisher, gate, limits, refused: (status) => metrics.streamRefused(status) };
+  const front: Front = { publisher, gate, limits, metrics };
   const stopWatching = watchLoad(publisher, admission, limits);
   const open = new Set<Pick<Listening, 'close'>>();
   return {
@@ -112,7 +114,7 @@ interface Front {
   readonly publisher: Publisher;
   readonly gate: GateOptions;
   readonly limits: ServerLimits;
-  readonly refused: (status: StreamStatus) => void;
+  readonly metrics: XdsMetrics;
 }
 
 // The delay of the event loop sets the pace of admission; the same beat finds clients that stopped reading.
@@ -237,17 +239,19 @@ export const discoveryService: grpc.ServiceDefinition = {
 
 async function serve(front: Front, call: Call, variant: Variant, tls: boolean): Promise<void> {
   const gone = { yet: false };
+  const counted = countedCall(call, front.metrics);
   call.once('cancelled', () => {
     gone.yet = true;
   });
   const entry = await enter(factsOf(call, tls), front.gate);
   if (gone.yet) return;
   if ('status' in entry) {
-    front.refused(entry.status);
+    front.metrics.streamRefused(entry.status);
+    counted.ended(entry.status);
     endCall(call, entry.status, entry.message);
     return;
   }
-  const stream = front.publisher.open(variant, transportOf(call), entry.caller);
+  const stream = front.publisher.open(variant, transportOf(call, counted), entry.caller);
   call.once('cancelled', () => stream.close());
   call.once('end', () => stream.end('OK', ''));
   call.on('error', () => stream.close());
@@ -256,14 +260,15 @@ async function serve(front: Front, call: Call, variant: Variant, tls: boolean): 
   }, front.limits.firstRequestMs);
   silence.unref();
   call.once('close', () => clearTimeout(silence));
-  pump(call, stream, front.limits.requestRate);
+  pump(call, stream, counted, front.limits.requestRate);
 }
 
 // One request at a time: a client that sends faster than it is served is slowed down by flow control.
-function pump(call: Call, stream: XdsStream, rate: number): void {
+function pump(call: Call, stream: XdsStream, counted: CallMetrics, rate: number): void {
   let allowance = rate * 4;
   let at = performance.now();
   call.on('data', (bytes: Buffer) => {
+    counted.received();
     call.pause();
     void stream.receive(bytes).then(() => {
       const now = performance.now();
@@ -275,12 +280,13 @@ function pump(call: Call, stream: XdsStream, rate: number): void {
   });
 }
 
-function transportOf(call: Call): Transport {
+function transportOf(call: Call, counted: CallMetrics): Transport {
   const http2 = http2StreamOf(call);
   let begun = false;
   return {
-    peer: call.getPeer(),
+    peer: plainPeer(call.getPeer()),
     send: (message, done) => {
+      counted.sent();
       if (http2 === undefined) {
         call.write(bytesOf(message), () => done());
         return;
@@ -290,7 +296,10 @@ function transportOf(call: Call): Transport {
       begun = true;
       if (!http2.destroyed && http2.writable) writeAll(http2, message.pieces, done);
     },
-    end: (status, message) => endCall(call, status, message),
+    end: (status, message) => {
+      counted.ended(status);
+      endCall(call, status, message);
+    },
   };
 }
 
@@ -330,7 +339,7 @@ function http2StreamOf(call: Call): ServerHttp2Stream | undefined {
 function factsOf(call: Call, tls: boolean): CallerFacts {
   const certificate = tls ? call.getAuthContext().sslPeerCertificate?.raw : undefined;
   return {
-    peer: call.getPeer(),
+    peer: plainPeer(call.getPeer()),
     tls,
     header: (name) => call.metadata.get(name).map(String),
     ...(certificate === undefined ? {} : { clientCertificate: certificate }),

@@ -163,6 +163,27 @@ test('the status follows the Service of the gateway, and who edits it', async ()
   );
 });
 
+test('another writer who never gives in is left the status, with a finding, until another one is due', async () => {
+  const theirs = [{ ip: '192.0.2.77' }];
+  const edit = () =>
+    server.client.applyStatus({ ...ingress('classed'), status: { loadBalancer: { ingress: theirs } } });
+  const findings = async () => {
+    const page = JSON.parse(await plane.get('/debug/status')) as {
+      readonly findings: readonly { readonly code: string; readonly object?: { readonly name: string } }[];
+    };
+    return page.findings.map(({ code, object }) => `${code} ${object?.name}`);
+  };
+  await waitFor('it to give in', async () => {
+    if ((await pointsOf('classed'))[0]?.ip !== '192.0.2.77') await edit();
+    return (await findings()).includes('contested-object classed');
+  });
+  expect(await pointsOf('classed')).toEqual(theirs);
+  expect((await pointsOf('annotated')).length).toBe(2);
+  await server.client.merge(gatewayService, { spec: { externalIPs: null } });
+  await served('classed', '192.0.2.2');
+  await waitFor('the finding to go', async () => (await findings()).length === 0);
+});
+
 test('without a Service it is the nodes of running gateway pods', async () => {
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name: 'edge-1' } };
   const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'gateway-1', namespace: systemNamespace } };

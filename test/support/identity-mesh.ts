@@ -45,13 +45,16 @@ export interface StaticResources {
   readonly clusters: readonly Json[];
 }
 
-/** Starts the control plane; its agentless certificates last `certificateLife`, such as `4s`. */
-export async function startIdentityMesh(certificateLife: string): Promise<IdentityMesh> {
+/**
+ * Starts the control plane; its agentless certificates last `certificateLife`, such as `4s`. `rootCaDir` holds an
+ * operator's own CA.
+ */
+export async function startIdentityMesh(certificateLife: string, rootCaDir?: string): Promise<IdentityMesh> {
   const folder = await mkdtemp(join(tmpdir(), 'identity-'));
   const caDir = join(folder, 'ca');
   const { settings } = readSettings({ configDir: folder, stateDir: folder, state: folder }, [], {
     AGENTLESS_CERT_TTL: certificateLife,
-    ROOT_CA_DIR: join(folder, 'none'),
+    ROOT_CA_DIR: rootCaDir ?? join(folder, 'none'),
   });
   const log: string[] = [];
   const identity = await openIdentity({

@@ -9,15 +9,16 @@ export const systemNamespace = 'istio-system';
 export const planeUser = `system:serviceaccount:${systemNamespace}:istiod`;
 
 /** Applies what `meltemi manifest rbac` prints and writes a kubeconfig of that service account; gives its path. */
-export async function leastPrivilege(server: TestApiServer, url = server.url): Promise<string> {
+export async function leastPrivilege(server: TestApiServer, url = server.url, revision = ''): Promise<string> {
+  const account = revision === '' ? 'istiod' : `istiod-${revision}`;
   await server.client.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: systemNamespace } });
-  await server.client.applyYaml(rbacManifest({ namespace: systemNamespace, revision: '' }));
+  await server.client.applyYaml(rbacManifest({ namespace: systemNamespace, revision }));
   const token = await server.client.createToken({
     namespace: systemNamespace,
-    serviceAccount: 'istiod',
+    serviceAccount: account,
     audiences: [tokenIssuer],
   });
-  const file = join(dirname(server.kubeconfig), `kubeconfig-istiod-${new URL(url).port}`);
+  const file = join(dirname(server.kubeconfig), `kubeconfig-${account}-${new URL(url).port}`);
   await server.writeKubeconfig(file, token, url);
   return file;
 }

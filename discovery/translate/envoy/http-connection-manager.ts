@@ -52,7 +52,7 @@ export function httpConnectionManager(read: Read, connection: HttpConnection): H
   const { context, statPrefix } = connection;
   const headers = read(proxyHeaders, context.proxyConfig);
   const settings = read(proxyConfigOf, context.proxyConfig);
-  const { normalization, sampling, continue100 } = read(httpDefaults, 'mesh');
+  const { normalization, sampling, continue100, http10 } = read(httpDefaults, 'mesh');
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: `${statPrefix};`,
     ...pathOptions[normalization],
@@ -65,7 +65,7 @@ export function httpConnectionManager(read: Read, connection: HttpConnection): H
     requestIdExtension: { typedConfig: packed(UuidRequestIdConfigSchema, { useRequestIdForTraceSampling: true }) },
   });
   setRoutes(manager, connection.routes);
-  setProtocols(manager, connection, headers);
+  setProtocols(manager, connection, headers, context.http10 || http10);
   setHeaders(manager, context, headers);
   if (context.direction === 'gateway') manager.xffNumTrustedHops = settings.gatewayTopology?.numTrustedProxies ?? 0;
   if (context.spans !== undefined) manager.tracing = tracingOf(settings.tracing, context.spans, sampling);
@@ -80,6 +80,8 @@ interface HttpDefaults {
   /** Share of requests that are traced, in percent. */
   readonly sampling: number;
   readonly continue100: boolean;
+  /** Whether every proxy takes HTTP/1.0, besides those that ask for it (metadata HTTP10). */
+  readonly http10: boolean;
 }
 
 const httpDefaults = query('http-defaults', (read, _key: 'mesh'): HttpDefaults => {
@@ -89,6 +91,7 @@ const httpDefaults = query('http-defaults', (read, _key: 'mesh'): HttpDefaults =
     normalization: read(mesh, 'mesh').pathNormalization?.normalization ?? 'DEFAULT',
     sampling: sampling >= 0 && sampling <= 100 ? sampling : 1,
     continue100: features['ENABLE_100_CONTINUE_HEADERS'] !== 'false',
+    http10: features['PILOT_HTTP10'] === 'true',
   };
 });
 
@@ -128,12 +131,13 @@ function setProtocols(
   manager: HttpConnectionManager,
   { context, explicitProxy, http2 }: HttpConnection,
   headers: ProxyHeaders,
+  http10: boolean,
 ): void {
   if (http2) manager.http2ProtocolOptions = create(Http2ProtocolOptionsSchema);
-  const own = context.http10 || explicitProxy || headers.preserveCase;
+  const own = http10 || explicitProxy || headers.preserveCase;
   if (!own && context.direction !== 'gateway') return;
   manager.httpProtocolOptions = create(Http1ProtocolOptionsSchema, {
-    acceptHttp10: context.http10,
+    acceptHttp10: http10,
     ...(explicitProxy ? { allowAbsoluteUrl: true } : {}),
     ...(headers.preserveCase
       ? { headerKeyFormat: { headerFormat: { case: 'statefulFormatter', value: preserveCase } } }

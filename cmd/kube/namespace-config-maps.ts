@@ -1,20 +1,23 @@
-// Keeps a ConfigMap with the roots (istio-ca-root-cert) in every namespace, so that pods know whom to trust (contract 1.2).
+// Keeps a ConfigMap with one text in every namespace: the roots, so that pods know whom to trust, or revocation lists (contract 1.2).
 import { type Diagnostic, warningOf } from '../../config/diagnostic.ts';
 import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
+import { Contest, mostRewrites } from './contest.ts';
 import { KeyQueue } from './key-queue.ts';
 import { refusal } from './refusal.ts';
 
 /** What keeping them needs. Times in milliseconds. */
-export interface RootCertificatesOptions {
+export interface NamespaceConfigMapsOptions {
   readonly api: Pick<KubeApi, 'send'>;
   /** Follows namespaces and ConfigMaps. */
   readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced' | 'onStatus'>;
   /** The ConfigMap's name. */
   readonly name: string;
-  /** PEM roots in force; empty: there are none, and nothing is done. */
-  readonly roots: () => string;
+  /** The key of its text. */
+  readonly key: string;
+  /** The text; empty: there is none, and what says something else is emptied. Undefined: all is left as it is. */
+  readonly text: () => string | undefined;
   /**
    * Whether the mesh takes notice of a namespace (discoverySelectors). In one that it no longer takes notice of, what is
    * there stays, as istiod leaves it: another control plane may be the one that keeps it now.
@@ -29,9 +32,9 @@ export interface RootCertificatesOptions {
   readonly log: (message: string) => void;
 }
 
-/** The name of the ConfigMap unless an operator names another. */
+/** The names of the ConfigMaps unless an operator names others. */
 export const rootConfigMap = 'istio-ca-root-cert';
-const rootKey = 'root-cert.pem';
+export const crlConfigMap = 'istio-ca-crl';
 const markLabel = 'istio.io/config';
 const ownNamespaces: ReadonlySet<string> = new Set([
   'kube-system',
@@ -44,33 +47,24 @@ const workers = 8;
 /** A replica that does not lead fills in what the leader left out for so long; it overwrites nothing. */
 const patienceMs = 3_000;
 
-/** So often what is there is changed, each time within `contestMs` of the last; then it is another writer's. */
-const mostRewrites = 5;
-const contestMs = 600_000;
-
-/** Whether a namespace is to have the roots: not Kubernetes' own, and not one that is ending. */
-export function wantsRoots(namespace: string, phase: string | undefined): boolean {
+/** Whether a namespace is to have it: not Kubernetes' own, and not one that is ending. */
+export function isServed(namespace: string, phase: string | undefined): boolean {
   return !ownNamespaces.has(namespace) && phase !== 'Terminating';
 }
 
-/** Whether the ConfigMap says what it should. */
-export function isCurrent(found: ConfigMap | undefined, roots: string): boolean {
-  return found?.data?.[rootKey] === roots && found.metadata.labels?.[markLabel] === 'true';
-}
-
 /** Keeps them until disposed; only a leader changes what is there. */
-export class RootCertificates implements AsyncDisposable {
-  readonly #options: RootCertificatesOptions;
+export class NamespaceConfigMaps implements AsyncDisposable {
+  readonly #options: NamespaceConfigMapsOptions;
   /** Namespaces to be looked after. */
   readonly #queue = new KeyQueue({ workers, settle: (namespace, signal) => this.#settle(namespace, signal) });
-  /** What was changed lately, and to which roots: other roots are a new reason to change it. */
-  readonly #rewrites = new Map<string, { readonly roots: string; readonly times: number; readonly at: number }>();
+  readonly #contest: Contest;
   readonly #contested = new Set<string>();
   readonly #unsubscribe: readonly (() => void)[];
   #leading = false;
 
-  constructor(options: RootCertificatesOptions) {
+  constructor(options: NamespaceConfigMapsOptions) {
     this.#options = options;
+    this.#contest = new Contest(options.monotonic);
     const { store } = options;
     this.#unsubscribe = [
       store.subscribe((changes) => {
@@ -90,7 +84,7 @@ export class RootCertificates implements AsyncDisposable {
     this.lookAtAll();
   }
 
-  /** Looks at every namespace: after other roots came into force, or other namespaces count. */
+  /** Looks at every namespace: after another text came into force, or other namespaces count. */
   lookAtAll(): void {
     for (const { metadata } of this.#options.store.list('Namespace')) this.#look(metadata.name);
   }
@@ -102,45 +96,54 @@ export class RootCertificates implements AsyncDisposable {
 
   #look(namespace: string): void {
     this.#tell(namespace);
-    if (this.#needs(namespace)) this.#queue.add(namespace);
-  }
-
-  /** Two who overwrite each other help nobody: the one who can tell gives in, and says so. */
-  #isContested(namespace: string): boolean {
-    const { roots, monotonic } = this.#options;
-    const last = this.#rewrites.get(namespace);
-    return last?.roots === roots() && last.times >= mostRewrites && monotonic() - last.at < contestMs;
+    if (this.#wanted(namespace) !== undefined) this.#queue.add(namespace);
   }
 
   #tell(namespace: string): void {
-    const { store, name, roots, report } = this.#options;
+    const { store, name, text, report } = this.#options;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
-    const isLost = found !== undefined && !isCurrent(found, roots()) && this.#isContested(namespace);
+    const wanted = text();
+    const isLost =
+      found !== undefined &&
+      wanted !== undefined &&
+      !this.#isCurrent(found, wanted) &&
+      this.#contest.isLost(namespace, wanted);
     if (isLost === this.#contested.has(namespace)) return;
     if (isLost) this.#contested.add(namespace);
     else this.#contested.delete(namespace);
     const object = { kind: 'ConfigMap', namespace, name };
-    const message = `another writer changed it back ${mostRewrites} times; it is left with other roots than ours`;
+    const message = `another writer changed it back ${mostRewrites} times; it is left as that one wants it`;
     const help = 'give both control planes one CA, or end the other one';
     report(namespace, isLost ? [warningOf('contested-object', message, { object, help })] : []);
   }
 
-  /** Before everything was read, a ConfigMap that seems missing may well be there. */
-  #needs(namespace: string): boolean {
-    const { store, name, roots, isDiscovered } = this.#options;
-    const object = store.synced && roots() !== '' ? store.get('Namespace', `/${namespace}`) : undefined;
-    if (object === undefined || !wantsRoots(namespace, object.status?.phase) || !isDiscovered(namespace)) return false;
+  #isCurrent(found: ConfigMap, wanted: string): boolean {
+    const said = found.data?.[this.#options.key] ?? '';
+    return said === wanted && (wanted === '' || found.metadata.labels?.[markLabel] === 'true');
+  }
+
+  /** What a namespace's ConfigMap is to say; undefined where it says so, or is none of ours. */
+  #wanted(namespace: string): string | undefined {
+    const { store, name, text, isDiscovered } = this.#options;
+    const wanted = text();
+    // Before everything was read, a ConfigMap that seems missing may well be there.
+    const object = store.synced ? store.get('Namespace', `/${namespace}`) : undefined;
+    if (wanted === undefined || object === undefined) return undefined;
+    if (!isServed(namespace, object.status?.phase) || !isDiscovered(namespace)) return undefined;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
-    if (found === undefined) return true;
-    return this.#leading && !isCurrent(found, roots()) && !this.#isContested(namespace);
+    if (found === undefined) return wanted === '' ? undefined : wanted;
+    const isDue = this.#leading && !this.#isCurrent(found, wanted) && !this.#contest.isLost(namespace, wanted);
+    return isDue ? wanted : undefined;
   }
 
   async #settle(namespace: string, signal: AbortSignal): Promise<void> {
     const { sleep, log, name } = this.#options;
     if (!this.#leading) await sleep(patienceMs, signal);
-    for (let failures = 0; !signal.aborted && this.#needs(namespace); failures++) {
+    for (let failures = 0; !signal.aborted; failures++) {
+      const wanted = this.#wanted(namespace);
+      if (wanted === undefined) return;
       try {
-        if (await this.#write(namespace)) return;
+        if (await this.#write(namespace, wanted)) return;
       } catch (error) {
         log(`${name} in ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -149,12 +152,12 @@ export class RootCertificates implements AsyncDisposable {
   }
 
   /** Whether that is all for now: what is written comes back by the watch, and is looked at again then. */
-  async #write(namespace: string): Promise<boolean> {
-    const { api, store, name, roots } = this.#options;
+  async #write(namespace: string, text: string): Promise<boolean> {
+    const { api, store, name, key } = this.#options;
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
-    const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [rootKey]: roots() } };
+    const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [key]: text } };
     const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
-    if (there) this.#noteRewrite(namespace);
+    if (there) this.#contest.wrote(namespace, text);
     const answer = there
       ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
       : await api.send('POST', folder, {
@@ -168,13 +171,5 @@ export class RootCertificates implements AsyncDisposable {
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
     if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
     throw refusal(answer);
-  }
-
-  #noteRewrite(namespace: string): void {
-    const [roots, at] = [this.#options.roots(), this.#options.monotonic()];
-    const last = this.#rewrites.get(namespace);
-    const goesOn = last?.roots === roots && at - last.at < contestMs;
-    this.#rewrites.set(namespace, { roots, at, times: goesOn ? last.times + 1 : 1 });
-    for (const [other, rewrite] of this.#rewrites) if (at - rewrite.at >= contestMs) this.#rewrites.delete(other);
   }
 }

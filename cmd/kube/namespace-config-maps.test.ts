@@ -1,9 +1,9 @@
-// The roots in namespaces, over a store that hears of each write: rotation, who may write, and API servers that refuse.
+// A text in namespaces, over a store that hears of each write: rotation, who may write, and API servers that refuse.
 import { expect, test } from 'vitest';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import { Store } from '../../config/store.ts';
 import { validate } from '../../config/validate.ts';
-import { RootCertificates } from './root-certificates.ts';
+import { NamespaceConfigMaps } from './namespace-config-maps.ts';
 
 function world() {
   const store = new Store();
@@ -15,7 +15,7 @@ function world() {
     sink.apply([{ kind: object.kind as 'ConfigMap', key, object }]);
   };
   const calls: string[] = [];
-  const state = { roots: 'one', refuse: 0, undiscovered: '', now: 0 };
+  const state = { roots: 'one' as string | undefined, refuse: 0, undiscovered: '', now: 0 };
   const api: Pick<KubeApi, 'send'> = {
     send: async (method, path, body) => {
       const namespace = path.split('/')[4] ?? '';
@@ -27,11 +27,12 @@ function world() {
     },
   };
   for (const name of ['kube-system', 'a', 'b']) put({ kind: 'Namespace', metadata: { name } });
-  const roots = new RootCertificates({
+  const roots = new NamespaceConfigMaps({
     api,
     store,
     name: 'istio-ca-root-cert',
-    roots: () => state.roots,
+    key: 'root-cert.pem',
+    text: () => state.roots,
     isDiscovered: (namespace) => namespace !== state.undiscovered,
     sleep: () => new Promise((resolve) => setImmediate(resolve)),
     monotonic: () => state.now,
@@ -104,6 +105,28 @@ test('nothing is written after it was disposed', async () => {
   sync();
   await settle();
   expect(calls).toEqual([]);
+});
+
+test('where there is no text any more it is emptied and nowhere made, and where none is known all stays', async () => {
+  const { roots, calls, sync, state, put, rootOf } = world();
+  state.undiscovered = 'b';
+  roots.lead(true);
+  sync();
+  await settle();
+  state.roots = undefined;
+  state.undiscovered = '';
+  roots.lookAtAll();
+  put({
+    kind: 'ConfigMap',
+    metadata: { name: 'istio-ca-root-cert', namespace: 'a' },
+    ...{ data: { 'root-cert.pem': 'x' } },
+  });
+  await settle();
+  expect([rootOf('a'), rootOf('b'), calls.length]).toEqual(['x', undefined, 1]);
+  state.roots = '';
+  roots.lookAtAll();
+  await settle();
+  expect([rootOf('a'), rootOf('b'), calls.slice(1)]).toEqual(['', undefined, ['PATCH a']]);
 });
 
 test('who is overwritten again and again gives in with a finding, until other roots are in force or time has passed', async () => {
