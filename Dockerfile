@@ -23,6 +23,9 @@ COPY webhook ./webhook
 COPY cmd ./cmd
 # 15010 xDS in plain text, 15012 xDS and CA with TLS, 15014 metrics, 15017 webhooks, 8080 readiness and debug.
 EXPOSE 15010 15012 15014 15017 8080
+RUN mkdir .cache && chown 1000:1000 .cache
 USER 1000:1000
+# The file system will not be written to. By the user who will run it, as Node tells users apart.
+RUN cmd/meltemi compile
 ENTRYPOINT ["cmd/meltemi"]
 CMD ["discovery"]

@@ -1,6 +1,7 @@
 // `meltemi bootstrap`: the bootstrap of a plain Envoy for one workload.
 import { Command } from 'commander';
 import { buildBootstrap } from '../config/bootstrap.ts';
+import { rootsSecret } from '../config/bootstrap-discovery.ts';
 import { formatValue } from './print.ts';
 
 interface Options {
@@ -19,6 +20,7 @@ interface Options {
   readonly httpProxyPort?: string;
   readonly clusterId: string;
   readonly network?: string;
+  readonly print: string;
   readonly output: string;
 }
 
@@ -32,7 +34,10 @@ export function bootstrapCommand(): Command {
     .option('--service-account <name>', 'its service account', 'default')
     .option('-l, --label <name=value...>', 'labels', [])
     .option('--discovery-address <host:port>', 'the control plane', 'istiod.istio-system.svc:15012')
-    .option('--ca-file <file>', 'roots by which the control plane is verified; plaintext without')
+    .option(
+      '--ca-file <file>',
+      'roots by which the control plane is verified, with <file>.json beside; plaintext without',
+    )
     .option('--token-file <file>', 'bearer token')
     .option('--server-name <name>', "the control plane's name, where it differs from the address")
     .option('--admin <host:port>', "Envoy's admin interface", '127.0.0.1:15000')
@@ -42,12 +47,21 @@ export function bootstrapCommand(): Command {
     .option('--http-proxy-port <port>', 'port of a forward proxy for the application')
     .option('--cluster-id <id>', 'id of the cluster', 'Kubernetes')
     .option('--network <network>', 'network of the workload')
+    .option('--print <what>', 'bootstrap, or roots: what <ca-file>.json is to hold', 'bootstrap')
     .option('-o, --output <format>', 'json or yaml', 'json')
     .action((workload: string, options: Options) => {
       if (options.output !== 'json' && options.output !== 'yaml')
         throw new Error(`--output ${options.output}: neither json nor yaml`);
-      process.stdout.write(formatValue(bootstrapOf(workload, options), options.output));
+      process.stdout.write(formatValue(printedOf(workload, options), options.output));
     });
+}
+
+function printedOf(workload: string, options: Options) {
+  const { print, caFile } = options;
+  if (print === 'bootstrap') return bootstrapOf(workload, options);
+  if (print !== 'roots') throw new Error(`--print ${print}: neither bootstrap nor roots`);
+  if (caFile === undefined) throw new Error('--print roots: want --ca-file');
+  return rootsSecret(caFile);
 }
 
 function bootstrapOf(workload: string, options: Options) {

@@ -7,6 +7,7 @@ import { systemEnvironment } from '../certs/environment.ts';
 import type { PodDirectory } from '../certs/impersonation.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
+import type { Surroundings } from '../config/relations/view.ts';
 import type { ObjectChange } from '../config/sources/source.ts';
 import { Store } from '../config/store.ts';
 import type { Debug } from '../discovery/debug/pages.ts';
@@ -29,6 +30,7 @@ import { createMetrics, type Metrics } from './metrics.ts';
 import { ownSecrets } from './own-secrets.ts';
 import { readinessOf } from './readiness.ts';
 import { countRejected } from './rejected-configs.ts';
+import { keepRelations } from './relations.ts';
 import { type DrivenRotation, driveRotation, type ReplicaGroup } from './rotation.ts';
 import type { Settings } from './settings.ts';
 
@@ -74,6 +76,8 @@ export interface ControlPlane extends AsyncDisposable {
   readonly joined: Promise<void>;
   /** Whether proxies may be served, and why not. */
   readonly readiness: () => Readiness;
+  /** What objects are judged among, as it is now. */
+  readonly surroundings: () => Surroundings;
 }
 
 /** Puts the control plane together. Throws where the certificate authority cannot be opened. */
@@ -161,6 +165,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     else waiting.push(...changes);
   });
   store.onStatus(goLive);
+  const relations = keepRelations(store, graph, () => xds.publisher.idle());
   return {
     settings,
     store,
@@ -171,10 +176,12 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     debug,
     joined: rotation?.joined ?? Promise.resolve(),
     readiness,
+    surroundings: relations.surroundings,
     listen: () => listenAll(settings, xds, identity, log),
     async [Symbol.asyncDispose]() {
       clearInterval(telling);
       rotation?.[Symbol.dispose]();
+      await relations[Symbol.asyncDispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();
     },

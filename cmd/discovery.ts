@@ -5,6 +5,7 @@ import { anyHost } from './any-host.ts';
 import { compose } from './compose.ts';
 import { logFindings } from './finding-log.ts';
 import { createLogger } from './log.ts';
+import { giveMemoryBack } from './memory.ts';
 import { checkBy, openMeshFiles } from './mesh-files.ts';
 import { openPages } from './pages.ts';
 import { planeWebhooks, wholeReadiness } from './plane-webhooks.ts';
@@ -19,6 +20,7 @@ export function discoveryCommand(): Command {
     const { settings, warnings } = readSettings(options, command.args, process.env, await anyHost());
     const log = createLogger(settings.logLevel);
     for (const warning of warnings) log.warn(warning);
+    using _memory = giveMemoryBack((took) => log.debug({ took }, 'gave memory back'));
     if (settings.configDir === undefined) {
       const { serveKubernetes } = await import('./kubernetes.ts');
       await serveKubernetes(settings, log);

@@ -1,5 +1,5 @@
 // Opens workload identity: the authority, the port's certificate, who may call, and secrets for proxies without an agent.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Authority } from '../certs/authority.ts';
 import { caDirectory, writePublicFile } from '../certs/ca-directory.ts';
 import type { CaStore } from '../certs/ca-record.ts';
@@ -16,6 +16,7 @@ import { isRefused } from '../certs/refusal.ts';
 import { certificateService } from '../certs/service.ts';
 import { openTokenKey, ownJwtIssuer, type TokenKey } from '../certs/token-issuer.ts';
 import { defaultWorkloadSecretOptions, WorkloadSecrets } from '../certs/workload-secret.ts';
+import { rootsSecret, rootsSecretFile } from '../config/bootstrap-discovery.ts';
 import type { GrpcService } from '../discovery/xds/server.ts';
 import { openAuthority, rootOptionsOf } from './authority.ts';
 import { type FollowedRoots, openServerIdentity, type ServerIdentity } from './server-identity.ts';
@@ -160,10 +161,11 @@ function trustedForwarding(settings: Settings, parts: IdentityParts): readonly A
   return [forwardedAuthenticator(gateways, parts.trustDomains, parts.env.now)];
 }
 
-/** Keeps the root bundle in a file, as the ConfigMap istio-ca-root-cert does in a cluster. */
+/** Keeps the root bundle in a file, as the ConfigMap istio-ca-root-cert does in a cluster, and beside it what Envoy follows it by. */
 async function followRootFile(roots: FollowedRoots, path: string, parts: IdentityParts): Promise<void> {
   const write = (): Promise<void> => writePublicFile(path, roots.current());
   await write();
+  await writePublicFile(rootsSecretFile(path), JSON.stringify(rootsSecret(resolve(path))));
   roots.onChange(() => {
     write().catch((error: unknown) =>
       parts.log('error', 'the root certificates cannot be written', { path, error: String(error) }),

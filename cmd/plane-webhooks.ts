@@ -1,5 +1,4 @@
 // The webhooks of a whole control plane: from its store, with its certificate.
-import { mesh } from '../discovery/model/objects.ts';
 import type { ControlPlane } from './compose.ts';
 import type { Readiness } from './http.ts';
 import type { Logger } from './log.ts';
@@ -10,7 +9,7 @@ import { type Webhooks, webhooksOf } from './webhooks.ts';
  * injector's settings is a finding of the store.
  */
 export function planeWebhooks(plane: ControlPlane, log: Logger): Webhooks {
-  const { settings, store, identity, metrics } = plane;
+  const { settings, store, identity, metrics, surroundings } = plane;
   return webhooksOf({
     store,
     settings,
@@ -18,7 +17,7 @@ export function planeWebhooks(plane: ControlPlane, log: Logger): Webhooks {
     findings: store.sinkOf('injector'),
     registry: metrics.registry,
     log,
-    mesh: () => plane.graph.read(mesh, 'mesh'),
+    surroundings,
   });
 }
 

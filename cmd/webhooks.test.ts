@@ -4,6 +4,7 @@ import { connect } from 'node:tls';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
 import { defaultMeshConfig } from '../config/mesh.ts';
+import { surroundingsOf } from '../config/relations/view.ts';
 import { Store } from '../config/store.ts';
 import { validate } from '../config/validate.ts';
 import { selfSigned, testPod } from '../test/support/webhook.ts';
@@ -66,7 +67,7 @@ const options = {
   findings: { report: () => undefined },
   registry: new Registry(),
   log: createLogger('silent'),
-  mesh: () => defaultMeshConfig,
+  surroundings: () => surroundingsOf(new Store(), defaultMeshConfig, 'cluster.local'),
 };
 
 /** A store that has read everything. */

@@ -1,9 +1,8 @@
 // The webhooks of a control plane: what they answer from, what they count, and their port.
 import { Counter, Histogram, type Registry } from 'prom-client';
 import { formatDiagnostic } from '../config/diagnostic.ts';
-import type { MeshConfig } from '../config/mesh.ts';
 import { relate } from '../config/relations/relations.ts';
-import { surroundingsOf } from '../config/relations/view.ts';
+import type { Surroundings } from '../config/relations/view.ts';
 import type { SourceSink } from '../config/sources/source.ts';
 import type { Store } from '../config/store.ts';
 import { validate, validateAdmitted } from '../config/validate.ts';
@@ -27,8 +26,8 @@ export interface WebhooksOptions {
   readonly settings: Settings;
   /** Absent: nobody makes a certificate, and their own port stays closed. */
   readonly tls?: TlsSource;
-  /** The mesh configuration in force. */
-  readonly mesh: () => MeshConfig;
+  /** What objects are judged among, as it is now. */
+  readonly surroundings: () => Surroundings;
 }
 
 const isReady: Readiness = { ready: true, reason: '' };
@@ -100,12 +99,12 @@ export function webhooksOf(options: WebhooksOptions): Webhooks {
 
 const nativeModes = { auto: 'auto', true: 'enabled', false: 'disabled' } as const;
 
-function validatorsOf({ store, settings, mesh }: WebhooksOptions): Validators {
+function validatorsOf({ surroundings }: Pick<WebhooksOptions, 'surroundings'>): Validators {
   return {
     object: async (raw) => (await validateAdmitted(raw)).diagnostics,
     amongOthers: (raw) => {
       const { object } = validate(raw, { unknown: 'ignore' });
-      return object === undefined ? [] : relate(object, surroundingsOf(store, mesh(), settings.domain));
+      return object === undefined ? [] : relate(object, surroundings());
     },
   };
 }

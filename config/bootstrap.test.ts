@@ -1,6 +1,7 @@
 // Tables for the bootstrap of an agentless Envoy.
 import { describe, expect, test } from 'vitest';
 import { type BootstrapOptions, buildBootstrap } from './bootstrap.ts';
+import { rootsSecret, rootsSecretFile } from './bootstrap-discovery.ts';
 
 const base: BootstrapOptions = {
   nodeType: 'sidecar',
@@ -36,7 +37,8 @@ describe('discovery', () => {
   test('uses a static HTTP/2 cluster for plaintext', () => {
     const bootstrap = buildBootstrap({ ...base, discovery: { address: '[::1]:15010' } });
     const grpc = at(bootstrap, 'dynamic_resources', 'ads_config', 'grpc_services', 0);
-    expect(grpc).toEqual({ envoy_grpc: { cluster_name: 'xds-grpc' } });
+    expect(grpc).toEqual({ envoy_grpc: { cluster_name: 'xds-grpc', authority: '::1' } });
+    expect(at(bootstrap, 'static_resources', 'clusters', 0)).not.toHaveProperty('transport_socket');
     const endpoint = at(bootstrap, 'static_resources', 'clusters', 0, 'load_assignment', 'endpoints', 0);
     expect(at(endpoint, 'lb_endpoints', 0, 'endpoint', 'address', 'socket_address')).toEqual({
       address: '::1',
@@ -44,14 +46,34 @@ describe('discovery', () => {
     });
   });
 
-  test('uses the token file and any size of message with TLS', () => {
-    const discovery = { address: 'c:15012', tls: { caFile: '/ca', tokenFile: '/token', serverName: 'istiod' } };
-    const bootstrap = buildBootstrap({ ...base, discovery });
-    const grpc = at(bootstrap, 'dynamic_resources', 'ads_config', 'grpc_services', 0, 'google_grpc');
-    expect(at(grpc, 'call_credentials', 0, 'from_plugin', 'typed_config', 'secret_data', 'filename')).toBe('/token');
-    expect(at(grpc, 'channel_args', 'args', 'grpc.max_receive_message_length', 'int_value')).toBe(-1);
-    expect(at(grpc, 'channel_args', 'args', 'grpc.ssl_target_name_override', 'string_value')).toBe('istiod');
-    expect(at(bootstrap, 'static_resources', 'clusters')).toEqual([]);
+  const tlsOf = (discovery: BootstrapOptions['discovery']) =>
+    at(buildBootstrap({ ...base, discovery }), 'static_resources', 'clusters', 0, 'transport_socket', 'typed_config');
+
+  test.each([
+    ['istiod.istio-system.svc:15012', {}, 'istiod.istio-system.svc', 'DNS', 'istiod.istio-system.svc'],
+    ['c:15012', { serverName: 'istiod' }, 'istiod', 'DNS', 'istiod'],
+    ['[fd00::1]:15012', {}, undefined, 'IP_ADDRESS', 'fd00::1'],
+  ])('verifies with TLS whom it reaches: %s %j', (address, more, sni, sanType, name) => {
+    const tls = tlsOf({ address, tls: { caFile: '/ca/root.pem', ...more } });
+    const context = at(tls, 'common_tls_context', 'combined_validation_context');
+    expect(at(tls, 'sni')).toBe(sni);
+    expect(at(context, 'default_validation_context', 'match_typed_subject_alt_names')).toEqual([
+      { san_type: sanType, matcher: { exact: name } },
+    ]);
+    const roots = at(context, 'validation_context_sds_secret_config');
+    expect(at(roots, 'sds_config', 'path_config_source', 'path')).toBe(rootsSecretFile('/ca/root.pem'));
+    const secret = at(rootsSecret('/ca/root.pem'), 'resources', 0);
+    expect(at(secret, 'name')).toBe(at(roots, 'name'));
+    expect(at(secret, 'validation_context', 'trusted_ca', 'filename')).toBe('/ca/root.pem');
+  });
+
+  test('takes the token from its file, whatever the file is called', () => {
+    const tls = { caFile: '/ca', tokenFile: '/run/a"b\\c\n/token' };
+    const bootstrap = buildBootstrap({ ...base, discovery: { address: 'c:15012', tls } });
+    const options = at(bootstrap, 'static_resources', 'clusters', 0, 'typed_extension_protocol_options');
+    const filter = at(options, 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions', 'http_filters', 0);
+    const code = at(filter, 'typed_config', 'default_source_code', 'inline_string');
+    expect(code).toContain('io.open("/run/a\\034b\\092c\\010/token", "r")');
   });
 });
 

@@ -1,25 +1,11 @@
 // Builds the bootstrap of a plain upstream Envoy (no agent) that is to be a sidecar, gateway or waypoint of the mesh.
 import { type BindOptions, type Json, socketAddress } from './bootstrap-address.ts';
+import { type DiscoveryOptions, discoveryCluster, dynamicResources } from './bootstrap-discovery.ts';
 import { type BootstrapListener, bootstrapListeners } from './bootstrap-listeners.ts';
 import { type NodeOptions, nodeOf } from './bootstrap-node.ts';
 import { type ApplicationProbe, probeResources } from './bootstrap-probes.ts';
 
 export type { BindOptions, Json } from './bootstrap-address.ts';
-
-/** How the proxy reaches the control plane. */
-export interface DiscoveryOptions {
-  /** `host:port` of the xDS server. */
-  readonly address: string;
-  /** Absent: plaintext, no identity and therefore no secrets. */
-  readonly tls?: {
-    /** File with the PEM roots that the server's certificate must chain to. */
-    readonly caFile: string;
-    /** File with a bearer token; read anew for each stream, so a rotated token is picked up. */
-    readonly tokenFile?: string;
-    /** The name to verify instead of the host of `address`. */
-    readonly serverName?: string;
-  };
-}
 
 /** All that decides a bootstrap. Several proxies on one machine differ in their bind addresses or ports. */
 export interface BootstrapOptions extends NodeOptions {
@@ -32,10 +18,6 @@ export interface BootstrapOptions extends NodeOptions {
   readonly prometheus?: BindOptions;
   /** Where the kubelet's calls for the application are answered (15020 in Kubernetes), and which there are. */
   readonly probes?: { readonly bind: BindOptions; readonly calls: readonly ApplicationProbe[] };
-  /** How long the proxy waits for one connection attempt to the control plane. Default 1 s. */
-  readonly connectTimeoutSeconds?: number;
-  /** How often Envoy hands statistics to sinks. Default: Envoy's 5 s. */
-  readonly statsFlushIntervalSeconds?: number;
 }
 
 /**
@@ -48,15 +30,12 @@ export function buildBootstrap(options: BootstrapOptions): { readonly [key: stri
   return {
     node: nodeOf(options),
     admin: { address: socketAddress(options.admin) },
-    dynamic_resources: dynamicResources(options),
+    dynamic_resources: dynamicResources(options.discovery),
     static_resources: {
       listeners: [...own.listeners, ...(probes?.listeners ?? [])],
-      clusters: [...own.clusters, ...xdsClusters(options), ...(probes?.clusters ?? [])],
+      clusters: [...own.clusters, discoveryCluster(options.discovery), ...(probes?.clusters ?? [])],
     },
     stats_config: statsConfig(),
-    ...(options.statsFlushIntervalSeconds === undefined
-      ? {}
-      : { stats_flush_interval: `${options.statsFlushIntervalSeconds}s` }),
     layered_runtime: layeredRuntime(),
     overload_manager: overloadManager(),
     bootstrap_extensions: [
@@ -87,102 +66,6 @@ function listenersOf(options: BootstrapOptions): readonly BootstrapListener[] {
           },
         ];
   return [...prometheus, ...health];
-}
-
-function dynamicResources(options: BootstrapOptions): { readonly [key: string]: Json } {
-  // A zero timeout makes Envoy wait for its first clusters and listeners, so that it never serves half a configuration.
-  const ads = { ads: {}, initial_fetch_timeout: '0s', resource_api_version: 'V3' };
-  return {
-    lds_config: ads,
-    cds_config: ads,
-    ads_config: {
-      api_type: 'DELTA_GRPC',
-      transport_api_version: 'V3',
-      set_node_on_first_message_only: true,
-      grpc_services: [options.discovery.tls === undefined ? envoyGrpc() : googleGrpc(options.discovery)],
-    },
-  };
-}
-
-function envoyGrpc(): { readonly [key: string]: Json } {
-  return { envoy_grpc: { cluster_name: 'xds-grpc' } };
-}
-
-// Only Envoy's Google gRPC client can read its token from a file at each stream.
-function googleGrpc(discovery: DiscoveryOptions): { readonly [key: string]: Json } {
-  const factory = 'envoy.grpc_credentials.file_based_metadata';
-  const token = discovery.tls?.tokenFile;
-  const serverName = discovery.tls?.serverName;
-  const credentials =
-    token === undefined
-      ? {}
-      : {
-          credentials_factory_name: factory,
-          call_credentials: [
-            {
-              from_plugin: {
-                name: factory,
-                typed_config: {
-                  '@type': 'type.googleapis.com/envoy.config.grpc_credential.v3.FileBasedMetadataConfig',
-                  secret_data: { filename: token },
-                  header_key: 'authorization',
-                  header_prefix: 'Bearer ',
-                },
-              },
-            },
-          ],
-        };
-  return {
-    google_grpc: {
-      target_uri: discovery.address,
-      stat_prefix: 'xds-grpc',
-      channel_credentials: { ssl_credentials: { root_certs: { filename: discovery.tls?.caFile ?? '' } } },
-      ...credentials,
-      channel_args: {
-        args: {
-          // The client refuses messages above 4 MiB unless told otherwise; a first push can be larger.
-          'grpc.max_receive_message_length': { int_value: -1 },
-          // Else each connection waits for a TXT record of the control plane's name, which no cluster has.
-          'grpc.service_config_disable_resolution': { int_value: 1 },
-          'grpc.keepalive_time_ms': { int_value: 30_000 },
-          'grpc.keepalive_timeout_ms': { int_value: 10_000 },
-          ...(serverName === undefined ? {} : { 'grpc.ssl_target_name_override': { string_value: serverName } }),
-        },
-      },
-    },
-  };
-}
-
-function xdsClusters(options: BootstrapOptions): readonly Json[] {
-  if (options.discovery.tls !== undefined) return [];
-  const { host, port } = splitHostPort(options.discovery.address);
-  return [
-    {
-      name: 'xds-grpc',
-      type: 'STRICT_DNS',
-      connect_timeout: `${options.connectTimeoutSeconds ?? 1}s`,
-      typed_extension_protocol_options: {
-        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-          '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-          explicit_http_config: {
-            http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } },
-          },
-        },
-      },
-      load_assignment: {
-        cluster_name: 'xds-grpc',
-        endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress({ address: host, port }) } }] }],
-      },
-    },
-  ];
-}
-
-/** Splits `host:port` or `[v6]:port`; a missing port is 15010. */
-function splitHostPort(address: string): { readonly host: string; readonly port: number } {
-  const at = address.lastIndexOf(':');
-  const bracket = address.lastIndexOf(']');
-  if (at < 0 || at < bracket) return { host: address.replace(/^\[|\]$/g, ''), port: 15010 };
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
 }
 
 /**

@@ -37,6 +37,7 @@ export const diagnosticCodes = {
   'duplicate-value': 'A value that must be unique occurs twice.',
   'invalid-reference': 'The object refers to something that does not exist or may not be used.',
   'shadowed-config': 'The setting has no effect because another one takes precedence.',
+  'no-effect': 'The object, or a part of it, is valid, but nothing comes of it among the objects that there are.',
   'deprecated-field': 'The field still works but has a successor.',
   'invalid-secret': 'The Secret does not hold a usable certificate, key or CA.',
   'contested-object': 'Another writer keeps changing what the control plane writes; it has given in.',

@@ -1,11 +1,13 @@
 // A pod whose proxy is a plain upstream Envoy: no agent, its bootstrap is an argument of its container.
+import { basename } from 'node:path';
 import { type BootstrapOptions, buildBootstrap } from '../config/bootstrap.ts';
+import { rootsSecret, rootsSecretFile } from '../config/bootstrap-discovery.ts';
 import type { ApplicationProbe } from '../config/bootstrap-probes.ts';
 import type { Overlay, TemplateContext } from './context.ts';
 import { redirectionContainer } from './iptables.ts';
 import { type JsonObject, objectOf } from './json.ts';
 import * as parts from './parts.ts';
-import { type Container, type EnvVar, proxyName } from './pod.ts';
+import { type Container, type EnvVar, proxyName, type Volume } from './pod.ts';
 import { probersOf } from './probes.ts';
 import { proxyMetadataOf, textField } from './proxy-config.ts';
 import { sidecarAnnotations, sidecarLabels } from './sidecar.ts';
@@ -29,6 +31,7 @@ export function agentlessOverlay(context: TemplateContext, role: ProxyRole): Ove
       labels: sidecar ? sidecarLabels(context) : parts.canonicalLabels(context),
       annotations: {
         ...sidecarAnnotations(context),
+        ...rootsAnnotation(context),
         ...(context.mesh.enablePrometheusMerge ? scrapeAnnotations(context) : {}),
       },
     },
@@ -36,10 +39,26 @@ export function agentlessOverlay(context: TemplateContext, role: ProxyRole): Ove
       ...(sidecar ? {} : { securityContext: unprivileged }),
       ...(native || redirection.length > 0 ? { initContainers: native ? [...redirection, proxy] : redirection } : {}),
       ...(native ? {} : { containers: [proxy] }),
-      volumes: [parts.tokenVolume(context), ...parts.rootVolumes(context)],
+      volumes: [parts.tokenVolume(context), ...rootVolumes(context)],
       ...parts.pullSecretsOf(context),
     },
   };
+}
+
+const caFile = '/var/run/secrets/istio/root-cert.pem';
+const rootsAnnotationName = 'meltemi.io/roots';
+
+// There is no agent to write the Secret by which Envoy follows the roots: the kubelet makes a file of an annotation.
+function rootsAnnotation(context: TemplateContext): Record<string, string> {
+  return parts.rootSource(context) === undefined ? {} : { [rootsAnnotationName]: JSON.stringify(rootsSecret(caFile)) };
+}
+
+function rootVolumes(context: TemplateContext): readonly Volume[] {
+  const roots = parts.rootSource(context);
+  if (roots === undefined) return [];
+  const fieldRef = { fieldPath: `metadata.annotations['${rootsAnnotationName}']` };
+  const secret = { path: basename(rootsSecretFile(caFile)), fieldRef };
+  return [{ name: 'istiod-ca-cert', projected: { sources: [roots, { downwardAPI: { items: [secret] } }] } }];
 }
 
 // Without an agent nothing merges the application's metrics; where it has its own endpoint, that stays in force.
@@ -146,7 +165,7 @@ function bootstrapOf(context: TemplateContext, role: ProxyRole): object {
     metadata: { INSTANCE_IPS: late('INSTANCE_IPS') },
     discovery: {
       address: discoveryAddressOf(context),
-      tls: { caFile: '/var/run/secrets/istio/root-cert.pem', tokenFile: '/var/run/secrets/tokens/istio-token' },
+      tls: { caFile, tokenFile: '/var/run/secrets/tokens/istio-token' },
     },
     admin: { address: '127.0.0.1', port: 15000 },
     health: { address: anyAddressOf(context), port: 15021 },

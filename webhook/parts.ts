@@ -222,12 +222,16 @@ export function tokenVolume(context: TemplateContext): Volume {
 
 /** The mesh's root certificate, where the control plane distributes it. */
 export function rootVolumes(context: TemplateContext): readonly Volume[] {
-  if (context.values.pilotCertProvider !== 'istiod') return [];
-  if (context.values.clusterTrustBundle) {
-    const bundle = { name: 'istio.io:istiod-ca:root-cert', path: 'root-cert.pem' };
-    return [{ name: 'istiod-ca-cert', projected: { sources: [{ clusterTrustBundle: bundle }] } }];
-  }
-  return [{ name: 'istiod-ca-cert', configMap: { name: 'istio-ca-root-cert' } }];
+  const source = rootSource(context);
+  if (source === undefined) return [];
+  return [{ name: 'istiod-ca-cert', ...('configMap' in source ? source : { projected: { sources: [source] } }) }];
+}
+
+/** Where that is, as a source of a projected volume; undefined where the control plane does not distribute it. */
+export function rootSource({ values }: TemplateContext): JsonObject | undefined {
+  if (values.pilotCertProvider !== 'istiod') return undefined;
+  if (!values.clusterTrustBundle) return { configMap: { name: 'istio-ca-root-cert' } };
+  return { clusterTrustBundle: { name: 'istio.io:istiod-ca:root-cert', path: 'root-cert.pem' } };
 }
 
 /** Volumes or mounts of an annotation: a map by name, or a list of objects with names. */

@@ -1,10 +1,9 @@
 // The statuses that this control plane writes, as long as it runs: of mesh objects, and the addresses of ServiceEntries.
 import { Counter, type Registry } from 'prom-client';
-import { surroundingsOf } from '../../config/relations/view.ts';
 import type { CheckObject } from '../../config/sources/source.ts';
 import { addressesToTell } from '../../discovery/model/auto-address.ts';
 import { isCounted } from '../../discovery/model/object-collection.ts';
-import { facts, mesh, meshConfigMapKey } from '../../discovery/model/objects.ts';
+import { facts, meshConfigMapKey } from '../../discovery/model/objects.ts';
 import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
 import { EntryAddresses } from './entry-addresses.ts';
@@ -33,12 +32,12 @@ export function keepObjectStatus(
   check: CheckObject,
   counter: StatusWriteCounter,
 ): AsyncDisposable {
-  const { settings, store, graph, xds } = plane;
+  const { settings, store, graph, xds, surroundings } = plane;
   const status = new ObjectStatus({
     api: leading.api,
     store,
     check,
-    surroundings: () => surroundingsOf(store, graph.read(mesh, 'mesh'), settings.domain),
+    surroundings,
     rejections: () => rejectedObjects(xds.publisher.streams, (kind, key) => store.get(kind, key)),
     isCounted: (kind, namespace) => isCounted(graph.read, kind, namespace),
     meshConfigMap: meshConfigMapKey(graph.read(facts, 'facts')),

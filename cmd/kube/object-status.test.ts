@@ -7,6 +7,7 @@ import type { KubeAnswer, KubeApi, WatchEvent } from '../../config/sources/kube-
 import type { CheckObject } from '../../config/sources/source.ts';
 import { Store } from '../../config/store.ts';
 import { validate } from '../../config/validate.ts';
+import { RelationFindings } from '../relation-findings.ts';
 import { rest } from '../rest.ts';
 import { ObjectStatus } from './object-status.ts';
 
@@ -103,6 +104,13 @@ function world() {
       log: (message) => logged.push(message),
     });
   const start = (): void => {
+    new RelationFindings({
+      ...{ store, sleep: rest, meshConfigMap: 'istio-system/istio' },
+      surroundings: () => surroundingsOf(store, defaultMeshConfig, 'cluster.local'),
+      isCounted: (_, namespace) => !undiscovered.has(namespace),
+      published: () => Promise.resolve(),
+      report: store.sinkOf('relations').report,
+    });
     startKubeSource({ api, check, sleep: rest, random: () => 0, now: Date.now }, store.sinkOf('kubernetes'));
   };
   const conditionsOf = (name: string) =>

@@ -1,9 +1,11 @@
 // The live view of `meltemi up`: where to call, which proxies have what, and what happened last.
+import { formatDiagnostic } from '../../config/diagnostic.ts';
 import { formatTable } from '../print.ts';
 import type { LaptopMesh } from './mesh.ts';
 
 const redrawMs = 1_000;
 const lastEvents = 8;
+const mostFindings = 5;
 
 /** Shows the view until disposed. On a terminal it is redrawn in place; elsewhere changes are printed as lines. */
 export function showView(mesh: LaptopMesh, events: readonly string[], out: NodeJS.WriteStream): Disposable {
@@ -59,7 +61,11 @@ export function viewOf(mesh: LaptopMesh, events: readonly string[]): string {
     '',
     ...(findings.length === 0
       ? []
-      : [`${findings.length} findings in the configuration; see meltemi validate -f ${mesh.folder}`, '']),
+      : [
+          ...findings.slice(0, mostFindings).map(formatDiagnostic),
+          ...(findings.length > mostFindings ? [`${findings.length - mostFindings} more findings`] : []),
+          '',
+        ]),
     ...events.slice(-lastEvents),
     '',
   ].join('\n');

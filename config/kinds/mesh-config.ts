@@ -204,9 +204,9 @@ export type MeshConfigInput = ValueOf<typeof meshConfig>;
 const networkGateway = message(
   'A gateway into the network.',
   {
-    registryServiceName: text('Service of the gateway.'),
+    registryServiceName: text('Host of the Service of the gateway, in the cluster that `fromRegistry` names.'),
     address: text('Address of the gateway.'),
-    port: uint32('Port of the gateway.'),
+    port: uint32('Port of the gateway, 15443 by default; of a Service its own, also where nodes have another.'),
     locality: text('Locality of the gateway.'),
   },
   warn,

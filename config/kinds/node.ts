@@ -1,4 +1,5 @@
-// Node, of Kubernetes' core group: its labels give the locality, its addresses tell where Ingresses are reached.
+// Node, of Kubernetes' core group: its labels give the locality, its addresses where gateways are reached: in the
+// status of Ingresses, and from other networks through Services of type NodePort.
 import { listOf, message, text } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
 
@@ -15,7 +16,8 @@ export const node = defineKind({
   scope: 'Cluster',
   builtin: true,
   printerColumns: [],
-  description: 'A machine, whose labels tell region and zone.',
+  description:
+    'A machine: its labels tell region, zone and subzone, its external addresses where gateways are reached.',
   body: message(
     'A Node.',
     {

@@ -63,7 +63,7 @@ describe('nothing to say', () => {
       'VirtualService',
       { hosts: ['reviews'], gateways: ['edge/public'], tcp: [{ route: [{ destination: { host: 'reviews' } }] }] },
     ],
-    ['VirtualService', { hosts: ['a.b'], http: [{ delegate: { name: 'mesh' } }] }],
+    ['VirtualService', { hosts: ['a.b'], gateways: ['public.edge.svc.cluster.local', 'mesh'], tcp: [] }],
     ['Gateway', { selector: { app: 'gateway' }, servers: [{ tls: { credentialName: 'cert' } }] }],
     ['Gateway', { servers: [{ tls: { credentialName: 'nowhere' } }] }],
     ['DestinationRule', { host: 'reviews', subsets: [{ name: 'v3' }] }],
@@ -111,6 +111,7 @@ describe('missing', () => {
       'spec.http[0].route[0].destination.port.number',
       'it has 80, 9090',
     ],
+    ['VirtualService', { gateways: ['public'] }, 'spec.gateways[0]', 'Gateway ns/public'],
     ['VirtualService', { gateways: ['edge/publik'] }, 'spec.gateways[0]', 'did you mean edge/public?'],
     ['VirtualService', { http: [{ mirror: { host: 'x' } }] }, 'spec.http[0].mirror.host', 'x.ns.svc'],
     [
@@ -125,7 +126,6 @@ describe('missing', () => {
       'spec.tls[0].route[0].destination.host',
       'x.ns.svc',
     ],
-    ['VirtualService', { http: [{ delegate: { name: 'x', namespace: 'other' } }] }, 'spec.http[0].delegate', 'other/x'],
     ['Gateway', { selector: { app: 'x' } }, 'spec.selector', 'a pod'],
     [
       'Gateway',
@@ -188,7 +188,7 @@ describe('overridden', () => {
 
 test('who is concerned by a change of another kind', () => {
   expect(relatedKinds('Pod')).toEqual(['Gateway']);
-  expect(relatedKinds('ConfigMap')).toEqual(['AuthorizationPolicy', 'Telemetry']);
+  expect(relatedKinds('ConfigMap')).toEqual(['VirtualService', 'AuthorizationPolicy', 'Telemetry']);
   expect(relatedKinds('Gateway')).toEqual(['VirtualService']);
   expect(relatedKinds('EndpointSlice')).toEqual([]);
 });

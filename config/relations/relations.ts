@@ -19,7 +19,7 @@ const targets = ['Service', 'ServiceEntry'] as const;
 const relations: Relations = {
   VirtualService: {
     relate: relateVirtualService,
-    among: ['Gateway', 'Service', 'ServiceEntry', 'DestinationRule', 'VirtualService'],
+    among: ['Gateway', 'Service', 'ServiceEntry', 'DestinationRule', 'VirtualService', 'ConfigMap'],
   },
   Gateway: { relate: relateGateway, among: ['Pod', 'Secret'] },
   DestinationRule: { relate: relateDestinationRule, among: ['Service', 'ServiceEntry', 'DestinationRule'] },
@@ -49,6 +49,9 @@ export function relate(object: AnyObject, around: Surroundings): readonly Diagno
   const ref = refOf(object as ConfigObject);
   return (relation?.(object, around) ?? []).map((finding) => ({ ...finding, object: ref }));
 }
+
+/** The kinds that have relations. */
+export const relatingKinds: readonly KindName[] = kindNames.filter((kind) => relations[kind] !== undefined);
 
 /** The kinds of which something else may be found when an object of the given kind changes. */
 export function relatedKinds(changed: KindName): readonly KindName[] {

@@ -1,8 +1,10 @@
 // What relations are judged against: the other objects, found by what they say, and the mesh's settings.
+import { defaultExportToOf } from '../export-to.ts';
 import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import type { MeshConfig } from '../mesh.ts';
 import { keyOf } from '../object.ts';
 import { hostWithin } from '../rules/hosts.ts';
+import { type Delegation, delegateKey, delegationsOf } from './delegate.ts';
 
 /** The objects that exist. The store is one. */
 export interface ObjectView {
@@ -30,6 +32,10 @@ export interface Surroundings {
   readonly rulesOf: (host: string) => readonly ObjectOf<'DestinationRule'>[];
   /** The VirtualServices of a namespace that apply in the mesh and name exactly a host (a full name). */
   readonly meshRoutesOf: (namespace: string, host: string) => readonly ObjectOf<'VirtualService'>[];
+  /** The delegate of each HTTP route of a VirtualService, undefined for those that have none. */
+  readonly delegationsOf: (root: ObjectOf<'VirtualService'>) => readonly (Delegation | undefined)[];
+  /** The VirtualServices of which a route delegates to the one with this key. */
+  readonly delegatingTo: (key: string) => readonly ObjectOf<'VirtualService'>[];
   /** The objects of a kind and namespace that select no workloads. */
   readonly singlesOf: (kind: Single['kind'], namespace: string) => readonly Single[];
   /** Namespaces of the pods that carry all these labels, sorted; undefined where there are no pods at all. */
@@ -58,6 +64,13 @@ export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: st
       (spec.hosts ?? []).map((host) => `${metadata.namespace}/${fullHost(host, metadata.namespace, domain)}`),
     ),
   );
+  const roots = once(() =>
+    groupBy(objects.list('VirtualService'), ({ spec, metadata }) =>
+      (spec.http ?? []).flatMap(({ delegate }) =>
+        delegate === undefined ? [] : [delegateKey(delegate, metadata.namespace)],
+      ),
+    ),
+  );
   const singles = once(() => {
     const all: readonly Single[] = [...objects.list('Sidecar'), ...objects.list('PeerAuthentication')];
     const unselective = all.filter((object) => !hasSelector(object));
@@ -67,6 +80,7 @@ export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: st
     const all = objects.list('Pod');
     return { all, byLabel: groupBy(all, ({ metadata }) => Object.entries(metadata.labels ?? {}).map(labelText)) };
   });
+  const delegations = new Map<ObjectOf<'VirtualService'>, readonly (Delegation | undefined)[]>();
   return {
     get: (kind, key) => objects.get(kind, key),
     mesh,
@@ -79,6 +93,16 @@ export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: st
     ],
     rulesOf: (host) => rules().get(host) ?? [],
     meshRoutesOf: (namespace, host) => routes().get(`${namespace}/${host}`) ?? [],
+    delegationsOf: (root) => {
+      const known = delegations.get(root);
+      if (known !== undefined) return known;
+      const own = keyOf(root.metadata);
+      const find = (key: string) => (key === own ? root : objects.get('VirtualService', key));
+      const found = delegationsOf(root, find, defaultExportToOf(mesh, 'virtualService'));
+      delegations.set(root, found);
+      return found;
+    },
+    delegatingTo: (key) => roots().get(key) ?? [],
     singlesOf: (kind, namespace) => singles().get(`${kind} ${namespace}`) ?? [],
     podNamespaces: (labels) => {
       if (pods().all.length === 0) return undefined;
@@ -116,11 +140,6 @@ export function isOfMesh({ spec }: ObjectOf<'VirtualService'>): boolean {
 export function hasSelector(object: Single): boolean {
   const labels = object.kind === 'Sidecar' ? object.spec?.workloadSelector?.labels : object.spec?.selector?.matchLabels;
   return Object.keys(labels ?? {}).length > 0;
-}
-
-/** `a/b` as it stands, `b` in the given namespace. */
-export function qualifiedKey(reference: string, namespace: string): string {
-  return reference.includes('/') ? reference : `${namespace}/${reference}`;
 }
 
 function once<T>(build: () => T): () => T {

@@ -1,23 +1,28 @@
-// A VirtualService among the others: its gateways, destinations, subsets and delegates, and others for its hosts.
+// A VirtualService among the others: its gateways, destinations, subsets, and others for its hosts.
 import type { Diagnostic } from '../diagnostic.ts';
+import { meshGateway, resolveGatewayName } from '../gateway-name.ts';
 import type { ObjectOf } from '../kinds/kinds.ts';
 import type { Destination, VirtualService } from '../kinds/virtual-service.ts';
 import { compareAge, keyOf } from '../object.ts';
 import { closestName } from '../suggestion.ts';
+import { relateDelegates } from './delegation.ts';
 import { absent, overridden } from './finding.ts';
-import { fullHost, isOfMesh, qualifiedKey, type Surroundings, serviceOf } from './view.ts';
+import { fullHost, isOfMesh, type Surroundings, serviceOf } from './view.ts';
 
 /** What is missing around a VirtualService, or has precedence over it. */
 export function relateVirtualService(object: VirtualService, around: Surroundings): readonly Diagnostic[] {
-  return [...relateGateways(object, around), ...relateRoutes(object, around), ...relateHosts(object, around)];
+  return [
+    ...relateGateways(object, around),
+    ...relateRoutes(object, around),
+    ...relateDelegates(object, around),
+    ...relateHosts(object, around),
+  ];
 }
 
 function relateGateways({ spec, metadata }: VirtualService, { get, gatewayKeys }: Surroundings): readonly Diagnostic[] {
   return (spec.gateways ?? []).flatMap((reference, index) => {
-    // Names with dots are of the form of old, which says less about where the gateway is.
-    if (reference === 'mesh' || reference.includes('.')) return [];
-    const key = qualifiedKey(reference, metadata.namespace);
-    if (get('Gateway', key) !== undefined) return [];
+    const key = resolveGatewayName(reference, metadata.namespace);
+    if (key === meshGateway || get('Gateway', key) !== undefined) return [];
     const close = closestName(key, gatewayKeys());
     return absent(
       `spec.gateways[${index}]`,
@@ -28,15 +33,10 @@ function relateGateways({ spec, metadata }: VirtualService, { get, gatewayKeys }
 }
 
 function relateRoutes(object: VirtualService, around: Surroundings): readonly Diagnostic[] {
-  const { spec, metadata } = object;
+  const { spec } = object;
   const http = (spec.http ?? []).flatMap((route, index) => {
     const path = `spec.http[${index}]`;
-    const { delegate } = route;
-    const key = `${delegate?.namespace || metadata.namespace}/${delegate?.name ?? ''}`;
     return [
-      ...(delegate !== undefined && around.get('VirtualService', key) === undefined
-        ? absent(`${path}.delegate`, `VirtualService ${key}`)
-        : []),
       ...(route.route ?? []).flatMap(({ destination }, at) =>
         relateDestination(destination, `${path}.route[${at}].destination`, object, around),
       ),

@@ -15,7 +15,7 @@ test.each([
   ['IPv4', ['10.0.0.1'], []],
   ['IPv4', ['10.0.0.300', '10.0.0.1', '::1'], ['endpoints[0].addresses[0]', 'endpoints[0].addresses[2]']],
   ['IPv6', ['2001:db8::1', 'x'], ['endpoints[0].addresses[1]']],
-  ['FQDN', ['a.example.com'], []],
+  ['FQDN', ['a.example.com'], ['addressType']],
 ])('%s %j', (type, addresses, expected) => {
   const { object, diagnostics } = slice(type, ...addresses);
   expect(object).toBeDefined();

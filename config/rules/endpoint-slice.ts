@@ -8,9 +8,10 @@ export function isOfFamily(address: string, addressType: EndpointSlice['addressT
   return isIP(address) === (addressType === 'IPv6' ? 6 : 4);
 }
 
-/** Warns only: the other endpoints of the slice count. Slices of names (FQDN) are not read. */
+/** Warns only: the other endpoints of the slice count. Slices of names (FQDN) are not read, as istiod does not read them. */
 export function checkEndpointSlice({ addressType, endpoints }: EndpointSlice): Findings {
-  if (addressType === 'FQDN') return fine;
+  if (addressType === 'FQDN')
+    return doubtful('addressType', 'slices of names are not read: its endpoints are left out');
   return each(endpoints, 'endpoints', ({ addresses }, path) =>
     each(addresses, `${path}.addresses`, (address, at) =>
       isOfFamily(address, addressType)

@@ -14,9 +14,11 @@ import { checkPeerAuthentication } from './peer-authentication.ts';
 import { checkProxyConfig } from './proxy-config.ts';
 import { checkRequestAuthentication } from './request-authentication.ts';
 import { checkSecret } from './secret.ts';
+import { checkService } from './service.ts';
 import { checkServiceEntry } from './service-entry.ts';
 import { checkSidecar } from './sidecar.ts';
 import { checkTelemetry } from './telemetry.ts';
+import { checkTrafficDistribution } from './traffic-distribution.ts';
 import { checkVirtualService } from './virtual-service.ts';
 import { checkWorkloadEntry, checkWorkloadGroup } from './workload.ts';
 
@@ -34,6 +36,8 @@ type Rules = { readonly [K in KindName]?: (object: ObjectOf<K>, context: RuleCon
 const rules: Rules = {
   ConfigMap: (object, { sharedMeshConfig }) => checkConfigMap(object, sharedMeshConfig),
   Secret: checkSecret,
+  Namespace: ({ metadata }) => checkTrafficDistribution(metadata),
+  Service: checkService,
   EndpointSlice: checkEndpointSlice,
   Ingress: checkIngress,
   VirtualService: checkVirtualService,

@@ -13,6 +13,7 @@ import {
 } from './names.ts';
 import { isHttpProtocol, isTlsProtocol } from './protocols.ts';
 import { checkLabelsSelector } from './selectors.ts';
+import { checkTrafficDistribution } from './traffic-distribution.ts';
 import { checkWorkloadEndpoint } from './workload.ts';
 
 type Spec = ServiceEntry['spec'];
@@ -29,6 +30,7 @@ export function checkServiceEntry(entry: ServiceEntry): Findings {
     ...checkSeveralHosts(spec),
     ...checkResolution(spec),
     ...checkExportTo(spec.exportTo, entry.metadata.namespace, 'spec.exportTo', true),
+    ...checkTrafficDistribution(entry.metadata),
   ];
 }
 

@@ -98,6 +98,7 @@ describe('refused', () => {
       'cannot be empty',
     ],
     ['a delegate with gateways', { gateways: ['gw'], http: [{ route }] }, 'spec.gateways', 'must have no gateways'],
+    ['a delegate that delegates', { http: [{ delegate: { name: 'b' } }] }, 'spec.http[0].delegate', 'delegate further'],
     ['a delegating route that routes', ofHttp({ delegate: { name: 'b' } }), 'spec.http[0]', 'both delegate and route'],
     ['an http route without action', { hosts: ['a.b'], http: [{}] }, 'spec.http[0]', 'is required'],
     ['redirect and route', ofHttp({ redirect: { uri: '/' } }), 'spec.http[0]', 'both route and redirect'],

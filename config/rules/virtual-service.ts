@@ -30,7 +30,10 @@ export function checkVirtualService(object: VirtualService): Findings {
   ];
 }
 
-/** Without hosts it is a delegate: routes of HTTP for another VirtualService, which names hosts and gateways. */
+/**
+ * Without hosts it is a delegate: routes of HTTP for another VirtualService, which names hosts and gateways. Istio follows
+ * one level (VirtualService's HTTPRoute.delegate), so that delegates in a circle are refused too.
+ */
 function checkDelegate({ spec }: VirtualService): Findings {
   return [
     ...((spec.gateways ?? []).length > 0
@@ -42,6 +45,11 @@ function checkDelegate({ spec }: VirtualService): Findings {
     ...((spec.tcp ?? []).length > 0
       ? invalid('spec.tcp', 'delegate virtual service must have no tcp route specified')
       : fine),
+    ...each(spec.http, 'spec.http', ({ delegate }, path) =>
+      delegate === undefined
+        ? fine
+        : invalid(`${path}.delegate`, 'a delegate (it has no hosts) cannot delegate further'),
+    ),
   ];
 }
 

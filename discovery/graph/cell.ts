@@ -11,7 +11,7 @@ export const DIRTY = 2;
 export const RUNNING = 3;
 
 /** Readers up to which a list is kept, which is copied where one is added: it has no room to spare. */
-const mostListed = 8;
+const mostListed = 32;
 
 const none: readonly Cell[] = Object.freeze([]);
 

@@ -5,7 +5,11 @@ import { Cell, CHECK, CLEAN, DIRTY, RUNNING } from './cell.ts';
 import type { Bucket, Collection, Index } from './collect.ts';
 
 /** Reads a value and records that the running query depends on it. The only way a query reaches data. */
-export type Read = <K, V>(node: Readable<K, V>, key: K) => V;
+export interface Read {
+  <K, V>(node: Readable<K, V>, key: K): V;
+  /** The key object that a query's cell has already where there is one, else this equal one: for values that hold keys. */
+  readonly keptKey: <K, V>(node: Query<K, V>, key: K) => K;
+}
 
 /** Anything that `read` accepts. */
 export type Readable<K, V> = Input<K, V> | Query<K, V> | Collection<K, V> | Index<K, V>;
@@ -104,7 +108,12 @@ export class Graph {
   #frame: Frame | undefined = undefined;
   #unsettled = false;
   #settling = false;
-  readonly read: Read = (node, key) => this.#read(node, key);
+  readonly read: Read = Object.assign(<K, V>(node: Readable<K, V>, key: K): V => this.#read(node, key), {
+    keptKey: <K, V>(node: Query<K, V>, key: K): K => {
+      const cell = this.#cells.get(node)?.get(node.idOf(key));
+      return cell === undefined ? key : (cell.key as K);
+    },
+  });
 
   /** `collections` in an order in which each reads only earlier ones. */
   constructor(collections: readonly Collection<string, unknown>[]) {

@@ -1,8 +1,9 @@
 // ExternalName services: further names of the service that they stand for.
+
+import { exportedTo } from '../../config/export-to.ts';
 import { compareText } from '../../config/object.ts';
 import { index } from '../graph/collect.ts';
 import { query } from '../graph/graph.ts';
-import { exportedTo } from './export.ts';
 import { services } from './services.ts';
 
 const aliasesByTarget = index('aliases-by-target', services, (service) =>

@@ -1,13 +1,14 @@
 // Which DestinationRules apply to a host for clients of a namespace: looked up, merged, and told apart by selector.
+
+import { type ExportTo, exportedTo, parseExportTo } from '../../config/export-to.ts';
 import type { DestinationRule } from '../../config/kinds/destination-rule.ts';
 import { compareAge, compareText, keyOf } from '../../config/object.ts';
 import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
+import { defaultExportTo } from './export.ts';
 import { fqdnOf, isWildcard, mostSpecificCovering } from './hostname.ts';
 import { objectCollection } from './object-collection.ts';
 import { mesh, ruleDomain } from './objects.ts';
-import type { ExportTo } from './service.ts';
 import { selects } from './workload.ts';
 
 type Labels = Readonly<Record<string, string>>;

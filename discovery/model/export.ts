@@ -1,33 +1,9 @@
-// exportTo: to which namespaces an object is visible, by its own list or the mesh's default.
-import { compareText } from '../../config/object.ts';
+// The mesh's default of exportTo, read so that what rests on it rests on nothing else of the mesh configuration.
+import { defaultExportToOf, type ExportedKind } from '../../config/export-to.ts';
 import { query } from '../graph/graph.ts';
 import { mesh } from './objects.ts';
-import type { ExportTo } from './service.ts';
-
-/** Kinds that have a default of their own in the mesh configuration. */
-export type ExportedKind = 'service' | 'virtualService' | 'destinationRule';
-
-/** Reads a list of `*`, `.`, `~` and namespaces. An empty list says nothing: give the default for it. */
-export function parseExportTo(values: readonly string[], namespace: string): ExportTo {
-  const trimmed = values.map((value) => value.trim()).filter((value) => value !== '');
-  if (trimmed.includes('*')) return 'everyone';
-  const named = trimmed.filter((value) => value !== '~').map((value) => (value === '.' ? namespace : value));
-  return [...new Set(named)].sort(compareText);
-}
-
-/** Whether objects so exported are visible in a namespace. */
-export function exportedTo(exportTo: ExportTo, namespace: string): boolean {
-  return exportTo === 'everyone' || exportTo.includes(namespace);
-}
 
 /** The mesh's default list for a kind, `*` where it has none. */
-export const defaultExportTo = query('default-export-to', (read, kind: ExportedKind): readonly string[] => {
-  const config = read(mesh, 'mesh');
-  const lists = {
-    service: config.defaultServiceExportTo,
-    virtualService: config.defaultVirtualServiceExportTo,
-    destinationRule: config.defaultDestinationRuleExportTo,
-  };
-  const list = lists[kind] ?? [];
-  return list.length === 0 ? ['*'] : list;
-});
+export const defaultExportTo = query('default-export-to', (read, kind: ExportedKind): readonly string[] =>
+  defaultExportToOf(read(mesh, 'mesh'), kind),
+);

@@ -3,9 +3,12 @@ import { query } from '../graph/graph.ts';
 import { type Locality, parseLocality, unknownLocality } from './locality.ts';
 import { objects } from './objects.ts';
 
+/** The label by which failover ranks endpoints of the client's own node. */
+export const nodeNameLabel = 'kubernetes.io/hostname';
+
 type Labels = Readonly<Record<string, string>>;
 
-/** Where a node is, by Kubernetes' labels; its former names count where the present ones are absent. */
+/** Where a node is, by Kubernetes' labels; their former names count where the present ones are absent or empty. */
 export const nodeLocality = query('node-locality', (read, node: string): Locality => {
   const labels = read(objects.Node, `/${node}`)?.metadata.labels;
   return labels === undefined ? unknownLocality : localityOfLabels(labels);
@@ -13,8 +16,8 @@ export const nodeLocality = query('node-locality', (read, node: string): Localit
 
 function localityOfLabels(labels: Labels): Locality {
   return {
-    region: labels['topology.kubernetes.io/region'] ?? labels['failure-domain.beta.kubernetes.io/region'] ?? '',
-    zone: labels['topology.kubernetes.io/zone'] ?? labels['failure-domain.beta.kubernetes.io/zone'] ?? '',
+    region: labels['topology.kubernetes.io/region'] || (labels['failure-domain.beta.kubernetes.io/region'] ?? ''),
+    zone: labels['topology.kubernetes.io/zone'] || (labels['failure-domain.beta.kubernetes.io/zone'] ?? ''),
     subzone: labels['topology.istio.io/subzone'] ?? '',
   };
 }
@@ -24,6 +27,6 @@ function localityOfLabels(labels: Labels): Locality {
  * where they give none.
  */
 export function labelledLocality(labels: Labels): Locality | undefined {
-  const value = labels['istio-locality'] ?? labels['topology.istio.io/locality'];
-  return value === undefined || value === '' ? undefined : parseLocality(value);
+  const value = labels['istio-locality'] || labels['topology.istio.io/locality'];
+  return value ? parseLocality(value) : undefined;
 }

@@ -1,5 +1,7 @@
 // VirtualServices as the translators see them: full host names, resolved gateways, delegates put in their place.
 
+import { type ExportTo, parseExportTo } from '../../config/export-to.ts';
+import { meshGateway, resolveGatewayName, withFullGateways } from '../../config/gateway-name.ts';
 import type { ObjectOf } from '../../config/kinds/kinds.ts';
 import type {
   Destination,
@@ -12,19 +14,15 @@ import type {
   TlsRoute,
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
+import { delegationsOf, mergeDelegate } from '../../config/relations/delegate.ts';
 import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { mergeDelegate } from './delegate.ts';
-import { defaultExportTo, exportedTo, parseExportTo } from './export.ts';
+import { defaultExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
 import { ingressVirtualServices } from './ingress-routes.ts';
 import { objectCollection, objectOf } from './object-collection.ts';
 import { ruleDomain } from './objects.ts';
 import { type PathSemantics, pathSemanticsOf } from './route-semantics.ts';
-import type { ExportTo } from './service.ts';
-
-/** The gateway name that stands for all sidecars. */
-export const meshGateway = 'mesh';
 
 /** One VirtualService. Destination hosts and hosts are full names, gateways `namespace/name` or `mesh`. */
 export interface VirtualRoutes {
@@ -120,15 +118,6 @@ export function compareRouteAge(a: VirtualRoutes, b: VirtualRoutes): number {
   );
 }
 
-/** Reads a gateway name as VirtualServices give it: `mesh`, `ns/name`, `./name`, `name`, or the old `name.ns.svc…`. */
-export function resolveGatewayName(written: string, namespace: string): string {
-  if (written === meshGateway) return written;
-  const slash = written.indexOf('/');
-  if (slash >= 0) return written.slice(0, slash) === '.' ? `${namespace}/${written.slice(slash + 1)}` : written;
-  const [name = '', ofNamespace] = written.split('.');
-  return `${ofNamespace ?? namespace}/${name}`;
-}
-
 function rankOf(routes: VirtualRoutes, namespace: string): number {
   if (routes.exportTo === 'everyone') return 2;
   return routes.exportTo.length === 1 && routes.namespace === namespace ? 0 : 1;
@@ -151,23 +140,25 @@ function normalise(read: Read, key: string, object: ObjectOf<'VirtualService'>):
       written.length === 0 ? [meshGateway] : [...new Set(written.map((name) => resolveGatewayName(name, namespace)))],
     exportTo: exportToOf(read, exported, namespace),
     paths: pathSemanticsOf(metadata),
-    http: (spec.http ?? []).flatMap((route) =>
-      route.delegate === undefined ? [names.http(route)] : delegated(read, names.http(route), namespace),
-    ),
+    http: httpOf(read, names, object),
     tls: (spec.tls ?? []).map((route) => names.stream(route)),
     tcp: (spec.tcp ?? []).map((route) => names.stream(route)),
   };
 }
 
-/** A delegate that is missing, has hosts of its own or cannot be seen gives no routes. */
-function delegated(read: Read, root: HttpRoute, namespace: string): readonly HttpRoute[] {
-  const { name = '', namespace: given = '' } = root.delegate ?? {};
-  const from = given === '' ? namespace : given;
-  const object = objectOf(read, 'VirtualService', `${from}/${name}`);
-  if (object === undefined || (object.spec.hosts ?? []).length > 0) return [];
-  if (!exportedTo(exportToOf(read, object.spec.exportTo ?? [], from), namespace)) return [];
-  const names = new Names(from, read(ruleDomain, 'facts'));
-  return (object.spec.http ?? []).flatMap((route) => mergeDelegate(root, names.http(route)) ?? []);
+/** The HTTP routes, with those of delegates in place of the routes that delegate. */
+function httpOf(read: Read, names: Names, object: ObjectOf<'VirtualService'>): readonly HttpRoute[] {
+  const find = (key: string) => objectOf(read, 'VirtualService', key);
+  const delegations = delegationsOf(object, find, read(defaultExportTo, 'virtualService'));
+  return (object.spec.http ?? []).flatMap((route, index) => {
+    const root = names.http(route);
+    const delegation = delegations[index];
+    if (delegation === undefined) return [root];
+    if ('refusal' in delegation) return [];
+    const { spec, metadata } = delegation.delegate;
+    const leafNames = new Names(metadata.namespace, read(ruleDomain, 'facts'));
+    return (spec.http ?? []).flatMap((leaf) => mergeDelegate(root, leafNames.http(leaf)) ?? []);
+  });
 }
 
 function exportToOf(read: Read, written: readonly string[], namespace: string): ExportTo {
@@ -188,7 +179,7 @@ class Names {
     const { match, route: destinations, mirror, mirrors } = route;
     return {
       ...route,
-      ...(match === undefined ? {} : { match: match.map((one) => this.#match<HttpMatch>(one)) }),
+      ...(match === undefined ? {} : { match: match.map((one) => withFullGateways(one, this.#namespace)) }),
       ...(destinations === undefined ? {} : { route: destinations.map((one) => this.#weighted(one)) }),
       ...(mirror === undefined ? {} : { mirror: this.#destination(mirror) }),
       ...(mirrors === undefined ? {} : { mirrors: mirrors.map((one) => this.#weighted(one)) }),
@@ -199,16 +190,13 @@ class Names {
     const { match, route: destinations } = route as TlsRoute;
     return {
       ...route,
-      ...(match === undefined ? {} : { match: match.map((one) => this.#match<TlsMatch | L4Match>(one)) }),
+      ...(match === undefined
+        ? {}
+        : { match: match.map((one) => withFullGateways<TlsMatch | L4Match>(one, this.#namespace)) }),
       ...(destinations === undefined
         ? {}
         : { route: destinations.map((one) => this.#weighted<RouteDestination>(one)) }),
     };
-  }
-
-  #match<M extends { readonly gateways?: readonly string[] }>(match: M): M {
-    if (match.gateways === undefined) return match;
-    return { ...match, gateways: match.gateways.map((name) => resolveGatewayName(name, this.#namespace)) };
   }
 
   #weighted<D extends { readonly destination?: Destination }>(one: D): D {

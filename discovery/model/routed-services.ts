@@ -1,8 +1,9 @@
 // Services that a Sidecar's egress hosts leave out, but that VirtualServices behind them send requests to.
+
+import { exportedTo } from '../../config/export-to.ts';
 import type { L4Match } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { exportedTo } from './export.ts';
 import type { VirtualRoutes } from './route.ts';
 import { virtualServices } from './route.ts';
 import { routeNamespaces, type ScopeListenerKey, scopeRoutesOf } from './scope-routes.ts';

@@ -1,12 +1,13 @@
 // Which VirtualServices a client's egress listener takes in, and which of them speaks for a host.
+
+import { exportedTo } from '../../config/export-to.ts';
+import { meshGateway } from '../../config/gateway-name.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { exportedTo } from './export.ts';
 import { compareSpecificity, coveringHosts, isWildcard } from './hostname.ts';
 import { facts } from './objects.ts';
 import {
   compareRoutes,
-  meshGateway,
   routeShape,
   routesByGateway,
   routesByGatewayAndNamespace,

@@ -1,7 +1,8 @@
 // The services a client sees, per egress listener and namespace: small lists, so that a change touches few of them.
+
+import { exportedTo } from '../../config/export-to.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
-import { exportedTo } from './export.ts';
 import type { Service } from './service.ts';
 import { serviceKeys, services, servicesByHost, servicesByNamespace } from './services.ts';
 import { type EgressListener, egressAdmits, type ScopeKey, sidecarScope } from './sidecar-scope.ts';

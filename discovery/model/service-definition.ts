@@ -1,10 +1,16 @@
 // What one Service or ServiceEntry defines, before definitions of the same host and namespace are joined.
 import { isIP } from 'node:net';
+import { parseExportTo } from '../../config/export-to.ts';
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { type ObjectMeta, refOf } from '../../config/object.ts';
+import { nodeSelectorOf } from '../../config/rules/service.ts';
+import {
+  annotatedDistribution,
+  specifiedDistribution,
+  type TrafficDistribution,
+} from '../../config/rules/traffic-distribution.ts';
 import { parseAddress } from './address.ts';
-import { parseExportTo } from './export.ts';
 import { parseProtocol, portProtocol } from './protocol.ts';
 import type { Resolution, Service, ServicePort } from './service.ts';
 
@@ -15,8 +21,10 @@ export interface DefinitionContext {
   readonly defaultExportTo: readonly string[];
   /** Whether an ExternalName stands for the service it names (ENABLE_EXTERNAL_NAME_ALIAS). */
   readonly externalNameAlias: boolean;
-  /** traffic-distribution annotation of the object's namespace. */
-  readonly namespaceDistribution: string | undefined;
+  /** What the object's namespace is annotated with, which services inherit that say nothing themselves. */
+  readonly distribution: TrafficDistribution;
+  /** External addresses of the nodes that have these labels. */
+  readonly nodeAddresses: (labels: Readonly<Record<string, string>>) => readonly string[];
 }
 
 const headlessIp = 'None';
@@ -41,10 +49,12 @@ export function ofKubernetesService(object: KubernetesService, context: Definiti
     ...(external === undefined ? {} : { externalName: external }),
     ...selectorOf(external === undefined ? spec.selector : undefined),
     subjectAltNames: [],
-    trafficDistribution: distributionOf(spec.trafficDistribution, metadata, context),
+    trafficDistribution:
+      specifiedDistribution(spec.trafficDistribution) ?? annotatedDistribution(metadata) ?? context.distribution,
     nodeLocal: spec.internalTrafficPolicy === 'Local',
     publishNotReady: spec.publishNotReadyAddresses ?? false,
-    externalAddresses: externalAddresses(object),
+    externalAddresses: externalAddresses(object, context),
+    externalPorts: nodePorts(object),
     source: refOf(object),
     sources: [refOf(object)],
   };
@@ -67,10 +77,11 @@ export function ofServiceEntry(object: ServiceEntry, context: DefinitionContext)
     exportTo: parseExportTo(exportTo.length === 0 ? context.defaultExportTo : exportTo, metadata.namespace),
     ...selectorOf(spec.workloadSelector?.labels),
     subjectAltNames: spec.subjectAltNames ?? [],
-    trafficDistribution: distributionOf(undefined, metadata, context),
+    trafficDistribution: annotatedDistribution(metadata) ?? context.distribution,
     nodeLocal: false,
     publishNotReady: false,
     externalAddresses: [],
+    externalPorts: {},
     source: refOf(object),
     sources: [refOf(object)],
   }));
@@ -159,30 +170,25 @@ function clusterAddresses(spec: NonNullable<KubernetesService['spec']>): readonl
   return all.filter((address) => address !== '' && address !== headlessIp);
 }
 
-function externalAddresses(object: KubernetesService): readonly string[] {
-  if (object.spec?.type !== 'LoadBalancer') return object.spec?.externalIPs ?? [];
-  const ingress = object.status?.loadBalancer?.ingress ?? [];
+/** Of nodes only where the Service has no addresses of its own. */
+function externalAddresses(object: KubernetesService, context: DefinitionContext): readonly string[] {
+  const ingress = object.spec?.type === 'LoadBalancer' ? (object.status?.loadBalancer?.ingress ?? []) : [];
   const entries = ingress.map((entry) => entry.ip ?? entry.hostname ?? '').filter((address) => address !== '');
-  return [...entries, ...(object.spec.externalIPs ?? [])];
+  const own = [...entries, ...(object.spec?.externalIPs ?? [])];
+  const nodes = nodeSelectorOf(object);
+  return own.length > 0 || nodes === undefined ? own : context.nodeAddresses(nodes.labels);
+}
+
+/** Node ports by service port, of Services that are reached through nodes. Gateways between networks speak TCP. */
+function nodePorts(object: KubernetesService): Readonly<Record<number, number>> {
+  if (nodeSelectorOf(object) === undefined) return {};
+  return Object.fromEntries(
+    (object.spec?.ports ?? []).flatMap(({ port, nodePort, protocol = 'TCP' }) =>
+      port === undefined || !nodePort || protocol !== 'TCP' ? [] : [[port, nodePort]],
+    ),
+  );
 }
 
 function selectorOf(selector: Readonly<Record<string, string>> | undefined) {
   return selector === undefined || Object.keys(selector).length === 0 ? {} : { selector };
-}
-
-function distributionOf(
-  specified: string | undefined,
-  metadata: ObjectMeta,
-  context: DefinitionContext,
-): Service['trafficDistribution'] {
-  const annotation = metadata.annotations?.['networking.istio.io/traffic-distribution'];
-  switch (specified ?? annotation ?? context.namespaceDistribution) {
-    case 'PreferClose':
-    case 'PreferSameZone':
-      return 'same-zone';
-    case 'PreferSameNode':
-      return 'same-node';
-    default:
-      return 'any';
-  }
 }

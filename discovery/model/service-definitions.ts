@@ -3,9 +3,11 @@
 import type { Service as KubernetesService } from '../../config/kinds/service.ts';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { keyOf } from '../../config/object.ts';
+import { annotatedDistribution, type TrafficDistribution } from '../../config/rules/traffic-distribution.ts';
 import { index } from '../graph/collect.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { defaultExportTo } from './export.ts';
+import { nodeAddresses } from './node-addresses.ts';
 import { objectCollection } from './object-collection.ts';
 import { facts, objects } from './objects.ts';
 import type { Service } from './service.ts';
@@ -32,12 +34,10 @@ function definitionKey(object: KubernetesService | ServiceEntry, hostname: strin
   return `${object.kind}|${keyOf(object.metadata)}|${hostname}`;
 }
 
-/** The traffic-distribution annotation of a namespace, which its services inherit. */
-const namespaceDistribution = query(
-  'namespace-distribution',
-  (read, namespace: string) =>
-    read(objects.Namespace, `/${namespace}`)?.metadata.annotations?.['networking.istio.io/traffic-distribution'],
-);
+const namespaceDistribution = query('namespace-distribution', (read, namespace: string): TrafficDistribution => {
+  const object = read(objects.Namespace, `/${namespace}`);
+  return (object === undefined ? undefined : annotatedDistribution(object.metadata)) ?? 'any';
+});
 
 function contextOf(read: Read, namespace: string): DefinitionContext {
   const { domain, features } = read(facts, 'facts');
@@ -45,6 +45,7 @@ function contextOf(read: Read, namespace: string): DefinitionContext {
     domain,
     defaultExportTo: read(defaultExportTo, 'service'),
     externalNameAlias: features.ENABLE_EXTERNAL_NAME_ALIAS !== 'false',
-    namespaceDistribution: read(namespaceDistribution, namespace),
+    distribution: read(namespaceDistribution, namespace),
+    nodeAddresses: (labels) => nodeAddresses(read, labels),
   };
 }

@@ -48,7 +48,7 @@ function targetsBySelector(read: Read, workload: Workload): readonly ServiceTarg
       const service = read(services, key);
       if (service === undefined || !selects(service.selector, workload.labels)) return [];
       return service.ports.flatMap((port) => {
-        const targetPort = targetPortOf(port, workload);
+        const targetPort = targetPortOf(service, port, workload);
         return targetPort === undefined ? [] : [{ service: key, port: port.number, targetPort }];
       });
     });

@@ -1,5 +1,7 @@
 // A service of the mesh: one host with ports, from a Kubernetes Service or a ServiceEntry.
+import type { ExportTo } from '../../config/export-to.ts';
 import type { ObjectRef } from '../../config/object.ts';
+import type { TrafficDistribution } from '../../config/rules/traffic-distribution.ts';
 
 /** Application protocol of a port (contract 4.5): by appProtocol, then the port name's prefix, else `auto` (sniffed). */
 export type Protocol =
@@ -32,9 +34,6 @@ export interface ServicePort {
  */
 export type Resolution = 'endpoints' | 'dns' | 'dns-round-robin' | 'passthrough' | 'dynamic-dns' | 'alias';
 
-/** Namespaces to which an object is visible: everyone, or the named ones (its own included only if named). */
-export type ExportTo = 'everyone' | readonly string[];
-
 /** One service. Two ServiceEntries may define the same host in different namespaces: the key tells them apart. */
 export interface Service {
   /** `namespace/hostname`. */
@@ -62,13 +61,15 @@ export interface Service {
   readonly selector?: Readonly<Record<string, string>>;
   /** SANs a ServiceEntry asks of its endpoints. */
   readonly subjectAltNames: readonly string[];
-  /** spec.trafficDistribution or its annotation. */
-  readonly trafficDistribution: 'any' | 'same-zone' | 'same-node';
+  /** spec.trafficDistribution, or the annotation of the object or its namespace. */
+  readonly trafficDistribution: TrafficDistribution;
   /** spec.internalTrafficPolicy: Local. */
   readonly nodeLocal: boolean;
   readonly publishNotReady: boolean;
-  /** Addresses and host names outside of the cluster, of a load balancer or spec.externalIPs: how other networks reach a gateway. */
+  /** Addresses and host names outside of the cluster, of a load balancer, spec.externalIPs or nodes: how other networks reach a gateway. */
   readonly externalAddresses: readonly string[];
+  /** Ports at those addresses by the service's own, where they differ: of nodes. */
+  readonly externalPorts: Readonly<Record<number, number>>;
   /** The object that decides, and of ServiceEntries that share host and namespace the others, oldest first. */
   readonly source: ObjectRef;
   readonly sources: readonly ObjectRef[];

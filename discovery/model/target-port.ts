@@ -1,21 +1,22 @@
 // The port of a workload that a service port stands for.
-import type { ServicePort } from './service.ts';
+import type { Service, ServicePort } from './service.ts';
 import type { Workload } from './workload.ts';
 
 /**
- * The port at a workload; undefined where the service names a port that the workload lacks. A WorkloadEntry may map
- * the service's port names to numbers of its own.
+ * The port at a workload; undefined where the service names a port that the workload lacks. Other service ports stand
+ * for themselves or their target, but a WorkloadEntry, and any workload behind a ServiceEntry, may have a port of the
+ * service port's own name: then it is that one (as in istiod).
  */
-export function targetPortOf(port: ServicePort, workload: Workload): number | undefined {
-  const named = typeof port.targetPort === 'string' ? port.targetPort : undefined;
-  if (named !== undefined) return workload.ports[named] ?? mappedPort(port, workload);
-  return mappedPort(port, workload) ?? numberOf(port);
+export function targetPortOf(
+  { registry }: Pick<Service, 'registry'>,
+  port: ServicePort,
+  workload: Workload,
+): number | undefined {
+  if (typeof port.targetPort === 'string') return portNamed(port.targetPort, workload);
+  const isMapped = registry === 'External' || workload.kind === 'WorkloadEntry';
+  return (isMapped && portNamed(port.name, workload)) || (port.targetPort ?? port.number);
 }
 
-function mappedPort(port: ServicePort, workload: Workload): number | undefined {
-  return workload.kind === 'WorkloadEntry' ? workload.ports[port.name] : undefined;
-}
-
-function numberOf(port: ServicePort): number {
-  return typeof port.targetPort === 'number' ? port.targetPort : port.number;
+function portNamed(name: string, { ports }: Workload): number | undefined {
+  return Object.hasOwn(ports, name) ? ports[name] : undefined;
 }

@@ -11,7 +11,7 @@ export function endpointOfWorkload(
   port: ServicePort,
   cluster: string,
 ): readonly Endpoint[] {
-  const target = targetPortOf(port, workload);
+  const target = targetPortOf(service, port, workload);
   if (target === undefined || workload.terminating) return [];
   const address = workload.addresses[0] ?? '';
   const ready = workload.ready || service.publishNotReady;

@@ -28,7 +28,7 @@ export interface Workload {
   readonly tlsMode: 'istio' | 'disabled';
   /** Name of the controller behind it (Deployment, Job, …), else its own. */
   readonly workloadName: string;
-  /** Ports by name: of containers, or of the WorkloadEntry. */
+  /** TCP ports by name: of containers, or of the WorkloadEntry. */
   readonly ports: Readonly<Record<string, number>>;
   /** Relative weight, 0 meaning unset. */
   readonly weight: number;
@@ -132,13 +132,14 @@ function podAddresses(pod: Pod): readonly string[] {
   return all.length > 0 ? all : first === '' ? [] : [first];
 }
 
+/** TCP ports by name, of what runs as long as the pod does; the first of a name counts, as in Kubernetes. */
 function containerPorts(pod: Pod): Readonly<Record<string, number>> {
   const found = new Map<string, number>();
-  for (const container of [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])]) {
-    for (const port of container.ports ?? []) {
-      if (port.name !== undefined && port.containerPort !== undefined && !found.has(port.name)) {
-        found.set(port.name, port.containerPort);
-      }
+  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === 'Always');
+  for (const container of [...(pod.spec?.containers ?? []), ...sidecars]) {
+    for (const { name, containerPort, protocol = 'TCP' } of container.ports ?? []) {
+      if (name === undefined || containerPort === undefined || protocol !== 'TCP' || found.has(name)) continue;
+      found.set(name, containerPort);
     }
   }
   return Object.fromEntries([...found].sort(([a], [b]) => compareText(a, b)));

@@ -3,6 +3,7 @@
 import { input, query, type Read } from '../graph/graph.ts';
 import { mentionedLabels } from '../model/label-mentions.ts';
 import type { Locality } from '../model/locality.ts';
+import { nodeNameLabel } from '../model/node-locality.ts';
 import { mesh } from '../model/objects.ts';
 import type { ServiceTarget } from '../model/service-target.ts';
 import { serviceTargetsOf } from '../model/service-targets.ts';
@@ -34,7 +35,9 @@ function classify(read: Read, proxy: Proxy): ProxyClass {
   const allLabels = { ...proxy.labels, ...workload?.labels };
   // A gRPC server cannot take plain text and mTLS on one port, and this label decides which (contract 1.11).
   const own = proxy.flavour === 'grpc' ? ['security.istio.io/tlsMode'] : [];
-  const labels = pickLabels(allLabels, [...own, ...read(mentionedLabels, 'all')]);
+  const mentioned = read(mentionedLabels, 'all');
+  const labels = pickLabels(allLabels, [...own, ...mentioned]);
+  const byNode = read(hasNodeLocalServices, 'all') || mentioned.includes(nodeNameLabel);
   // A gateway's own services map its servers' ports to the ports it binds.
   const targets = targetsOf(read, proxy, workload);
   const scope = proxy.flavour === 'gateway' ? '' : read(sidecarFor, { namespace: proxy.namespace, labels });
@@ -47,7 +50,7 @@ function classify(read: Read, proxy: Proxy): ProxyClass {
     cluster: proxy.cluster,
     network: proxy.network !== '' ? proxy.network : (workload?.network ?? ''),
     locality: localityOf(proxy.locality, workload),
-    nodeName: read(hasNodeLocalServices, 'all') ? proxy.nodeName || (workload?.nodeName ?? '') : '',
+    nodeName: byNode ? proxy.nodeName || (workload?.nodeName ?? '') : '',
     interception: proxy.interception,
     ipFamily: familyOf(proxy.ipAddresses),
     scope,

@@ -86,7 +86,9 @@ export class Channel implements Viewer {
       await view.want(inOrder(step.joined), slicer);
       if (!sub.wildcard && wasWildcard) view.unwantAll();
       view.unwant(step.dropped);
-      if (step.joined.length > 0 || step.dropped.length > 0) sub.names = sharedNames(sub, view.viewers);
+      if (step.joined.length > 0 || step.dropped.length > 0) {
+        sub.names = sharedNames(sub, view.viewers, step.joined.length, (name) => view.sharedText(name));
+      }
     }
     if (step.dropped.length > 0 && !sub.wildcard) this.#forget(step.dropped);
     if (step.everything) this.#oweEverything(step.have);

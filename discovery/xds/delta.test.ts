@@ -10,7 +10,8 @@ const node = sidecarNode();
 describe('delta', () => {
   const open: Loopback[] = [];
   const start = (): Loopback => {
-    const mesh = loopback();
+    // So long that a slow machine does not let it pass.
+    const mesh = loopback({ limits: { settleMs: 10_000 } });
     open.push(mesh);
     return mesh;
   };

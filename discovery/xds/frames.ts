@@ -4,7 +4,7 @@ import { type EncodedResource, joinBytes } from '../resource.ts';
 /** Resources of a run. Runs begin at multiples of it, so that lists which begin alike have runs in common. */
 const runLength = 16;
 /** Bytes from which a resource is a piece by itself, as the graph holds it. */
-const standsAlone = 16 * 1024;
+const standsAlone = 8 * 1024;
 const defaultBytes = 16 * 1024 * 1024;
 
 interface Run {
@@ -14,15 +14,14 @@ interface Run {
 
 /** The frames of one protocol variant. Runs are bounded by bytes; the oldest goes first. */
 export class Frames {
-  readonly #makeHeader: (resource: EncodedResource) => Uint8Array;
-  readonly #headers = new WeakMap<EncodedResource, Uint8Array>();
+  readonly #headerOf: (resource: EncodedResource) => Uint8Array;
   readonly #runs = new Map<string, Run>();
   readonly #maxBytes: number;
   #bytes = 0;
 
-  /** `makeHeader` gives what stands before a resource's Any in a response. */
-  constructor(makeHeader: (resource: EncodedResource) => Uint8Array, maxBytes = defaultBytes) {
-    this.#makeHeader = makeHeader;
+  /** `headerOf` gives what stands before a resource's Any in a response. */
+  constructor(headerOf: (resource: EncodedResource) => Uint8Array, maxBytes = defaultBytes) {
+    this.#headerOf = headerOf;
     this.#maxBytes = maxBytes;
   }
 
@@ -57,15 +56,6 @@ export class Frames {
   clear(): void {
     this.#runs.clear();
     this.#bytes = 0;
-  }
-
-  #headerOf(resource: EncodedResource): Uint8Array {
-    let header = this.#headers.get(resource);
-    if (header === undefined) {
-      header = this.#makeHeader(resource);
-      this.#headers.set(resource, header);
-    }
-    return header;
   }
 
   #runAt(resources: readonly EncodedResource[], at: number): Uint8Array | undefined {

@@ -289,7 +289,7 @@ export class Publisher {
   #forgetMessagesLater(): void {
     if (this.#forgetting || this.#messages.size === 0) return;
     this.#forgetting = true;
-    this.#later(2000, () => {
+    this.#later(1000, () => {
       this.#forgetting = false;
       this.#messages.clear();
       this.views.forgetShared();

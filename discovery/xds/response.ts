@@ -1,6 +1,7 @@
 // Builds responses by joining resource frames that were serialised once: one header, the shared bytes, one nonce.
 import { createHash } from 'node:crypto';
-import type { EncodedResource } from '../resource.ts';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { type EncodedResource, joinBytes } from '../resource.ts';
 import { Frames } from './frames.ts';
 
 /** A response ready for the wire. Shared by all streams that are owed the same. */
@@ -31,8 +32,15 @@ export interface ResponseParts {
 /** Frames for `encodeDelta`: field `resources` holding a Resource: name, version, and last the field of the Any. */
 export function deltaFrames(): Frames {
   return new Frames(({ name, version, any }) => {
-    const inner = Buffer.concat([textField(3, name), textField(1, version), fieldHeader(2, any.length)]);
-    return Buffer.concat([fieldHeader(2, inner.length + any.length), inner]);
+    const inner = new BinaryWriter()
+      .tag(3, WireType.LengthDelimited)
+      .string(name)
+      .tag(1, WireType.LengthDelimited)
+      .string(version)
+      .tag(2, WireType.LengthDelimited)
+      .uint32(any.length)
+      .finish();
+    return joinBytes([fieldHeader(2, inner.length + any.length), inner]);
   });
 }
 

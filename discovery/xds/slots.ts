@@ -8,13 +8,11 @@ export interface Slot<W> {
   /** Text of the cell's key. */
   readonly id: string;
   readonly ref: ResourceRef;
+  /** The resource's name, whether or not it exists: the same for all who watch. */
+  readonly name: string;
   resource: EncodedResource | undefined;
-  /** Who watches, and under which name. One after the other in one list, because there are very many of these. */
-  readonly watchers: Watch<W>[];
+  watchers: W[];
 }
-
-/** A watcher, then the name under which it knows the resource. */
-type Watch<W> = W | string;
 
 /** All slots, by cell. */
 export class Slots<W> {
@@ -52,32 +50,32 @@ export class Slots<W> {
     return slot;
   }
 
-  /** Watches a cell under a name. Nobody may watch it twice under the same one. */
+  /** Watches a cell, which holds the resource of that name. */
   acquire(ref: ResourceRef, watcher: W, name: string): Slot<W> {
     let slot = this.#byRef.get(ref);
     if (slot === undefined || slot.watchers.length === 0) {
-      slot = this.#slotOf(ref);
+      slot = this.#slotOf(ref, name);
       this.#byRef.set(ref, slot);
     }
-    slot.watchers.push(watcher, name);
+    if (slot.name !== name) throw new Error(`${ref.query.name} ${slot.id} is known as ${slot.name} and as ${name}`);
+    // A list that grows from nothing takes room for many, and most slots have few watchers.
+    if (slot.watchers.length === 0) slot.watchers = [watcher];
+    else slot.watchers.push(watcher);
     return slot;
   }
 
-  /** Stops watching; a cell that nobody watches is forgotten by the graph too. */
-  release(slot: Slot<W>, watcher: W, name: string): void {
+  /** Takes one `acquire` back; a cell that nobody watches is forgotten by the graph too. */
+  release(slot: Slot<W>, watcher: W): void {
     const { watchers } = slot;
-    for (let i = 0; i < watchers.length; i += 2) {
-      if (watchers[i] !== watcher || watchers[i + 1] !== name) continue;
-      watchers.splice(i, 2);
-      break;
-    }
+    const at = watchers.indexOf(watcher);
+    if (at >= 0) watchers.splice(at, 1);
     if (watchers.length > 0) return;
     this.#slots.get(slot.ref.query.name)?.delete(slot.id);
     this.failed.delete(slot);
     this.#graph.drop(slot.ref.query, slot.ref.key);
   }
 
-  #slotOf(ref: ResourceRef): Slot<W> {
+  #slotOf(ref: ResourceRef, name: string): Slot<W> {
     let slots = this.#slots.get(ref.query.name);
     if (slots === undefined) {
       slots = new Map();
@@ -86,7 +84,7 @@ export class Slots<W> {
     const id = ref.query.idOf(ref.key);
     let slot = slots.get(id);
     if (slot === undefined) {
-      slot = { id, ref, resource: undefined, watchers: [] };
+      slot = { id, ref, name, resource: undefined, watchers: [] };
       slots.set(id, slot);
       this.read(slot);
     }
@@ -105,9 +103,4 @@ export class Slots<W> {
     }
     return before?.version !== slot.resource?.version;
   }
-}
-
-/** Calls back with each watcher of a slot and the name under which it knows the resource. */
-export function forEachWatcher<W extends object>(slot: Slot<W>, visit: (watcher: W, name: string) => void): void {
-  for (let i = 0; i < slot.watchers.length; i += 2) visit(slot.watchers[i] as W, slot.watchers[i + 1] as string);
 }

@@ -96,6 +96,11 @@ export class View {
     return this.#slotOf(name)?.ref;
   }
 
+  /** A wanted name as the text that all who want it share: each request brings texts of its own. */
+  sharedText(name: string): string {
+    return this.#slotOf(name)?.name ?? name;
+  }
+
   /** Wanted names. */
   get size(): number {
     return this.#entries.size + (this.#covers ? this.directory.size : 0);
@@ -152,8 +157,8 @@ export class View {
   /** Wants resources by name, once for each call and name. */
   async want(names: Iterable<string>, slicer: Slicer): Promise<void> {
     for (const name of names) {
-      this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
-      if (!this.#holds(name)) this.#resolve(name);
+      const slot = this.#holds(name) ? undefined : this.#resolve(name);
+      this.#counts.set(slot?.name ?? name, (this.#counts.get(name) ?? 0) + 1);
       if (slicer.due()) await slicer.rest();
     }
   }
@@ -249,7 +254,7 @@ export class View {
     for (const [name, ref] of this.directory) {
       const slot = this.#deps.slots.of(ref);
       if (this.#counts.has(name)) this.#entries.set(name, slot);
-      else if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+      else if (slot !== undefined) this.#deps.slots.release(slot, this);
     }
   }
 
@@ -258,7 +263,7 @@ export class View {
     const ref = listed ?? this.#find(name);
     const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
     if (this.#covers && listed !== undefined) this.#entries.delete(name);
-    else this.#entries.set(name, slot);
+    else this.#entries.set(slot?.name ?? name, slot);
     // While nobody wanted the name, it may have changed unnoticed.
     this.sharing.dropPlans();
     return slot;
@@ -291,7 +296,7 @@ export class View {
     }
     const slot = this.#resolve(name);
     // After the new one is held, so that a cell which is both is not forgotten in between.
-    if (before?.slot !== undefined) this.#deps.slots.release(before.slot, this, name);
+    if (before?.slot !== undefined) this.#deps.slots.release(before.slot, this);
     if (old?.version !== slot?.resource?.version) this.#note(name, old, listed);
   }
 
@@ -301,7 +306,7 @@ export class View {
 
   #forget(name: string, slot: Slot<View> | undefined): void {
     this.#entries.delete(name);
-    if (slot !== undefined) this.#deps.slots.release(slot, this, name);
+    if (slot !== undefined) this.#deps.slots.release(slot, this);
     this.failedNames.delete(name);
     if (!this.#found.delete(name)) return;
     this.#deps.graph.drop(this.#translator.found, { client: this.client, name });

@@ -3,7 +3,7 @@ import type { CellRef, Graph } from '../graph/graph.ts';
 import type { ProxyClass } from '../proxy/proxy-class.ts';
 import type { ErasedTranslator, NamedRequest, TranslatorTable } from '../translate/translator.ts';
 import { pushOrder, type ResourceType } from '../xds-types.ts';
-import { forEachWatcher, type Slot, Slots } from './slots.ts';
+import { type Slot, Slots } from './slots.ts';
 import type { Slicer } from './turns.ts';
 import { rankOf } from './type-rules.ts';
 import { View, type ViewDeps } from './view.ts';
@@ -99,7 +99,7 @@ export class Views {
   #refreshSlot(slot: Slot<View>): void {
     const before = slot.resource;
     if (!this.#slots.read(slot)) return;
-    forEachWatcher(slot, (view, name) => view.noteChange(name, before));
+    for (const view of slot.watchers) view.noteChange(slot.name, before);
   }
 
   #sort(marked: readonly CellRef[]): Sorted {
@@ -145,8 +145,7 @@ function inOrder(views: Iterable<View>): readonly View[] {
 }
 
 function typeOfSlot(slot: Slot<View>): ResourceType {
-  const [view] = slot.watchers;
-  return view instanceof View ? view.type : 'cluster';
+  return slot.watchers[0]?.type ?? 'cluster';
 }
 
 function push<K, V>(map: Map<K, V[]>, key: K, value: V): void {

@@ -1,7 +1,10 @@
 // The plain Envoy of an injected pod: a real Envoy takes its bootstrap, and answers the kubelet for the application.
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildBootstrap } from '../../config/bootstrap.ts';
 import { injectPod } from '../../webhook/inject.ts';
@@ -9,16 +12,17 @@ import { type Container, containerOf, type Pod } from '../../webhook/pod.ts';
 import type { Json } from '../support/envoy.ts';
 import { startEnvoy, type TestEnvoy } from '../support/envoy.ts';
 import { validateBootstrap } from '../support/envoy-validate.ts';
+import { mountFiles } from '../support/injected-files.ts';
 import { freePort } from '../support/ports.ts';
 import { emptyCluster, testPod, testSettings } from '../support/webhook.ts';
 
-/** The proxy's container of an injected pod. */
-function proxyOf(pod: Pod, values: unknown = {}): Container {
+/** The pod after injection, and the proxy's container of it. */
+function injected(pod: Pod): { readonly pod: Pod; readonly proxy: Container } {
   const workload = { apiVersion: 'v1', kind: 'Pod', name: 'web', namespace: 'shop' };
-  const result = injectPod({ pod, workload, namespace: 'shop', proxyEnv: {} }, testSettings(values), emptyCluster);
+  const result = injectPod({ pod, workload, namespace: 'shop', proxyEnv: {} }, testSettings(), emptyCluster);
   const proxy = result.kind === 'injected' ? containerOf('istio-proxy', result.pod.spec?.containers) : undefined;
-  if (proxy === undefined) throw new Error('the pod has no proxy');
-  return proxy;
+  if (result.kind !== 'injected' || proxy === undefined) throw new Error('the pod has no proxy');
+  return { pod: result.pod, proxy };
 }
 
 /** The bootstrap in a container's arguments after the kubelet's expansion of variables. */
@@ -60,22 +64,18 @@ describe.each([
       ...probe('startupProbe', { grpc: { port: 3, service: 's' }, timeoutSeconds: 4 }),
       lifecycle: { preStop: { httpGet: { path: '/bye', port: 1 } } },
     };
-    const bootstrap = bootstrapOf(proxyOf({ ...pod, spec: { containers: [container] } }));
+    const { pod: meshed, proxy } = injected({ ...pod, spec: { containers: [container] } });
+    const bootstrap = bootstrapOf(proxy);
     expect(JSON.stringify(bootstrap['node'])).toContain('"evil":"$(POD_NAME)$"');
     expect(JSON.stringify(bootstrap['node'])).toContain('10.0.0.9~web-1.shop~shop.svc.cluster.local');
     expect(JSON.stringify(bootstrap)).toContain('/app-lifecycle/web/prestopz');
-    expect(await validateBootstrap(withoutFiles(bootstrap))).toBeUndefined();
+    const folder = await mkdtemp(join(tmpdir(), 'injected-'));
+    const configMaps = { 'istio-ca-root-cert': { 'root-cert.pem': '' } };
+    const moved = await mountFiles(meshed, proxy, folder, { configMaps, token: '' });
+    expect(await validateBootstrap(JSON.parse(moved(JSON.stringify(bootstrap))))).toBeUndefined();
+    await rm(folder, { recursive: true });
   });
 });
-
-/** The same bootstrap without files of a pod, which are not there. */
-function withoutFiles(bootstrap: Json): Json {
-  const text = JSON.stringify(bootstrap).replaceAll(
-    '"filename":"/var/run/secrets/istio/root-cert.pem"',
-    '"inline_string":"-"',
-  );
-  return JSON.parse(text.replaceAll('"filename":"/var/run/secrets/tokens/istio-token"', '"inline_string":"-"'));
-}
 
 describe('calls of the kubelet', () => {
   let application: Server;

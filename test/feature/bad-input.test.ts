@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Diagnostic } from '../../config/diagnostic.ts';
+import { type Diagnostic, formatDiagnostic } from '../../config/diagnostic.ts';
 import { typeUrls } from '../../discovery/xds-types.ts';
 import { type Finished, run } from '../support/child.ts';
 import { type DiscoveryPorts, startDiscovery, type TestDiscovery } from '../support/discovery.ts';
@@ -163,6 +163,27 @@ describe('in the folder', () => {
     );
     expect(JSON.stringify(object)).toContain('418');
     routes.end();
+    await rm(file);
+  });
+
+  test('delegates in a circle', async () => {
+    const file = join(config, 'circle.yaml');
+    const root = (name: string, to: string): string =>
+      routesOf(`http: [{delegate: {name: ${to}}}]`).replaceAll('steady', name);
+    await writeFile(file, `${root('chicken', 'egg')}---\n${root('egg', 'chicken')}`);
+    const found = await waitFor('both findings', async () => {
+      const findings = await findingsIn('circle.yaml');
+      return findings.length === 2 ? findings.map(formatDiagnostic) : undefined;
+    });
+    const said = (line: number, name: string, other: string): string =>
+      `circle.yaml:${line}:1: warning[invalid-reference] VirtualService shop/${name} spec.http[0].delegate: ` +
+      `VirtualService shop/${other} has hosts`;
+    expect(found[0]).toContain(said(1, 'chicken', 'egg'));
+    expect(found[1]).toContain(said(8, 'egg', 'chicken'));
+    expect(discovery.child.output()).toContain(said(1, 'chicken', 'egg'));
+    await expectServing();
+    await writeFile(file, root('chicken', 'egg').replace('delegate: {name: egg}', 'directResponse: {status: 404}'));
+    await waitFor('the findings to go', async () => (await findingsIn('circle.yaml')).length === 0);
     await rm(file);
   });
 

@@ -137,10 +137,10 @@ async function startSidecar(name: Name): Promise<void> {
     },
     admin: { address: '127.0.0.1', port: 15_000 },
   });
+  await pod.capture();
   const envoy = await startEnvoy({ bootstrap, name: `sidecar of ${name}`, prefix: pod.asProxy });
   envoys.set(name, envoy);
   await envoy.ready();
-  await pod.capture();
 }
 
 beforeAll(async () => {

@@ -1,18 +1,16 @@
 // Ingresses on a real API server: which are served as classes and the mesh change, and the status that a leader writes.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { typeUrls } from '../../discovery/xds-types.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
 import { leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
 import { waitFor } from '../support/wait.ts';
-import { connect, type GrpcConnection } from '../support/xds/grpc-client.ts';
+import { Follower } from '../support/xds/follower.ts';
 
 let server: TestApiServer;
 let plane: TestDiscovery;
-let connection: GrpcConnection;
-/** The latest routes of plain HTTP that the gateway was given, as they are encoded; host names are in them as text. */
-let routes = '';
+/** The gateway, which asks for its routes of plain HTTP. */
+let gateway: Follower;
 
 beforeAll(async () => {
   server = await startApiServer();
@@ -22,11 +20,12 @@ beforeAll(async () => {
   });
   await server.client.apply(gatewayService);
   await server.client.applyStatus(balancedAt('192.0.2.1'));
-  connection = connect(`127.0.0.1:${plane.ports.grpc}`);
-  followRoutes();
+  const metadata = { NAMESPACE: systemNamespace, CLUSTER_ID: 'Kubernetes', LABELS: { istio: 'ingressgateway' } };
+  const id = `router~10.0.0.1~gateway.${systemNamespace}~${systemNamespace}.svc.cluster.local`;
+  gateway = new Follower(`127.0.0.1:${plane.ports.grpc}`, { id, metadata }, { route: ['http.80'] });
 }, 300_000);
 afterAll(async () => {
-  connection?.close();
+  gateway?.[Symbol.dispose]();
   await plane?.[Symbol.asyncDispose]();
   await server?.stop();
 });
@@ -70,23 +69,8 @@ const ingressClass = (name: string, controller: string, annotations: object = {}
 const ours = 'istio.io/ingress-controller';
 const theirs = 'k8s.io/ingress-nginx';
 
-function followRoutes(): void {
-  const stream = connection.open('delta');
-  const metadata = { NAMESPACE: systemNamespace, CLUSTER_ID: 'Kubernetes', LABELS: { istio: 'ingressgateway' } };
-  const id = `router~10.0.0.1~gateway.${systemNamespace}~${systemNamespace}.svc.cluster.local`;
-  stream.delta({ node: { id, metadata }, typeUrl: typeUrls.route, resourceNamesSubscribe: ['http.80'] });
-  let seen = 0;
-  const look = ({ nonce, resources, removed }: (typeof stream.received)[number]): void => {
-    if (removed.includes('http.80')) routes = '';
-    routes = resources.get('http.80') ?? routes;
-    stream.delta({ typeUrl: typeUrls.route, responseNonce: nonce });
-    seen++;
-    void stream.next(() => stream.received.length > seen).then(() => look(stream.received[seen] as never));
-  };
-  void stream.next(() => true).then(look);
-}
-
-const isRouted = (name: string): boolean => routes.includes(`${name}.example.com`);
+/** Host names are in the routes' bytes as text. */
+const isRouted = (name: string): boolean => gateway.text('route', 'http.80').includes(`${name}.example.com`);
 async function pointsOf(name: string): Promise<readonly { readonly ip?: string; readonly hostname?: string }[]> {
   const { status } = await server.client.get(ingress(name));
   const { loadBalancer } = status as { loadBalancer?: { ingress?: readonly { ip?: string }[] } };

@@ -1,6 +1,6 @@
 // Injected pods at work: in network namespaces, by the commands, variables, files and rules that injection gave them.
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { ensureEnvoy } from '../../cmd/envoy-install.ts';
 import { injectPod } from '../../webhook/inject.ts';
 import { type Container, containerOf, type Pod as InjectedPod, initName, proxyName } from '../../webhook/pod.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
+import { mountFiles } from '../support/injected-files.ts';
 import { type Pod, PodNetwork } from '../support/netns.ts';
 import { freePort } from '../support/ports.ts';
 import { waitFor } from '../support/wait.ts';
@@ -62,16 +63,12 @@ function containerNamed(name: string, pod: InjectedPod): Container {
   return container;
 }
 
-const certificates = '/var/run/secrets/istio/root-cert.pem';
-const token = '/var/run/secrets/tokens/istio-token';
-
 /** Starts what the kubelet would: the init container's rules and the proxy with its variables and mounted files. */
 async function startProxy(pod: Pod, object: InjectedPod): Promise<void> {
   const name = object.spec?.serviceAccountName ?? '';
-  const files = join(folder, name);
-  await mkdir(files);
   const meltemi = [join(root, 'cmd/main.ts'), 'token', '-n', 'shop', '-s', name, '--ca-dir', join(folder, 'state/ca')];
-  await run(process.execPath, [...meltemi, '-o', join(files, 'token')]);
+  const { stdout } = await run(process.execPath, meltemi);
+  const roots = await readFile(join(folder, 'state/root-cert.pem'), 'utf8');
   const values: Readonly<Record<string, string>> = {
     POD_NAME: object.metadata?.name ?? '',
     POD_NAMESPACE: 'shop',
@@ -82,17 +79,18 @@ async function startProxy(pod: Pod, object: InjectedPod): Promise<void> {
     CPU_LIMIT: '1',
   };
   const proxy = containerNamed(proxyName, object);
+  const moved = await mountFiles(object, proxy, join(folder, name), {
+    configMaps: { 'istio-ca-root-cert': { 'root-cert.pem': roots } },
+    token: stdout.trim(),
+  });
   const args = (proxy.args ?? []).map((arg) =>
-    arg
-      .replace(/\$\$|\$\(([A-Z_]+)\)/g, (match, key: string | undefined) =>
-        key === undefined ? '$' : (values[key] ?? match),
-      )
-      .replaceAll(certificates, join(folder, 'state/root-cert.pem'))
-      .replaceAll(token, join(files, 'token')),
+    moved(arg).replace(/\$\$|\$\(([A-Z_]+)\)/g, (match, key: string | undefined) =>
+      key === undefined ? '$' : (values[key] ?? match),
+    ),
   );
   expect(proxy['command']).toEqual(['envoy']);
-  pod.start({ name: `envoy of ${name}`, command: await ensureEnvoy(), args, proxy: true });
   await pod.capture(containerNamed(initName, object).args ?? []);
+  pod.start({ name: `envoy of ${name}`, command: await ensureEnvoy(), args, proxy: true });
 }
 
 /** The folder that stands for the cluster. */

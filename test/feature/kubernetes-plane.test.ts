@@ -117,6 +117,7 @@ test('kinds that appear later are followed, and bad objects of an old definition
     spec,
   });
   const good = { hosts: ['a'], http: [{ route: [{ destination: { host: 'a' } }] }] };
+  await server.client.apply(service('a'));
   await server.client.apply(virtualService('good', good));
   await server.client.apply(virtualService('bad', { hosts: 7, http: 'no' }));
   const names = async () => {
@@ -143,14 +144,18 @@ test('kinds that appear later are followed, and bad objects of an old definition
   await waitFor('findings to go', async () => (await statusOf(first)).findings.length === 0);
 });
 
-test('large and odd objects are taken', async () => {
+test('large and odd objects are taken, and what is of no use is told', async () => {
   const ports = Array.from({ length: 1000 }, (_, i) => 1000 + i);
   await server.client.apply(service('many-ports', ports));
+  // As much as a Secret may hold.
+  const noKey = 'not a key '.repeat(104_800);
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
   await server.client.create({
     apiVersion: 'v1',
     kind: 'Secret',
     metadata: { name: 'large', namespace: 'default' },
-    data: { 'tls.key': Buffer.alloc(780_000, 1).toString('base64') },
+    type: 'kubernetes.io/tls',
+    data: { 'tls.crt': base64('no certificate'), 'tls.key': base64(noKey) },
   });
   await server.client.create({
     apiVersion: 'discovery.k8s.io/v1',
@@ -161,6 +166,19 @@ test('large and odd objects are taken', async () => {
     ports: [{ name: 'http-1000', port: 1000 }],
   });
   await waitFor('the service', async () => (await hosts(first)).includes('many-ports.default.svc.cluster.local'));
+  const findings = await waitFor('the findings', async () => {
+    const { findings } = await statusOf(first);
+    return findings.length >= 2 ? findings : undefined;
+  });
+  expect(findings.map(({ object, code, message }) => `${object?.name} ${code}: ${message}`).sort()).toEqual([
+    'large invalid-secret: there is no certificate (no PEM block)',
+    'odd invalid-value: slices of names are not read: its endpoints are left out',
+  ]);
+  await waitFor('the log', () => ['default/large', 'default/odd'].every((name) => first.child.output().includes(name)));
+  for (const text of [JSON.stringify(findings), first.child.output()]) {
+    expect(text).not.toContain(noKey.slice(0, 20));
+    expect(text).not.toContain(base64(noKey).slice(0, 20));
+  }
   expect((await fetch(`http://127.0.0.1:${first.ports.http}/ready`)).status).toBe(200);
   expect((await versionsOf(first, 'cluster')).size).toBeGreaterThan(999);
 });

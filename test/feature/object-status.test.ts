@@ -1,6 +1,7 @@
 // What a control plane writes into the status of mesh objects, on a real API server with exactly its rights.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { customResourceDefinitions } from '../../config/crd.ts';
+import { type Diagnostic, formatDiagnostic } from '../../config/diagnostic.ts';
 import { typeUrls } from '../../discovery/xds-types.ts';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
@@ -166,6 +167,91 @@ describe('a VirtualService that an old definition let in', () => {
       async () => (await statusOf(subset)) === undefined || (await condition(subset, 'Accepted')) === undefined,
     );
   });
+});
+
+describe('delegates in a circle', () => {
+  const answer = (text: string) => ({ directResponse: { status: 200, body: { string: text } } });
+  const to = (name: string) => ({ delegate: { name }, match: [{ uri: { prefix: '/below' } }] });
+  const root = (name: string, ...http: object[]) =>
+    mesh('VirtualService', name, { hosts: [`${name}.example.com`], http });
+  const leaf = (name: string, ...http: object[]) => mesh('VirtualService', name, { http });
+  const good = [root('sound', to('sound-leaf')), leaf('sound-leaf', answer('of the sound leaf'))];
+  const one = root('one', to('two'), answer('of one itself'));
+  const two = root('two', to('one'));
+  const self = root('self', to('self'));
+  const entry = root('entry', to('ring-a'));
+  const ringA = leaf('ring-a', to('ring-b'));
+  const ringB = leaf('ring-b', to('ring-a'), answer('of ring b'));
+  const findingsOf = async (name: string) => {
+    const { findings } = JSON.parse(await first.get('/debug/status')) as { findings: readonly Diagnostic[] };
+    return findings.filter(({ object }) => object?.name === name).map(formatDiagnostic);
+  };
+  const messageOf = async (object: KubeObject) => (await condition(object, 'Accepted'))?.message;
+
+  test('are told of it, hurt nobody else, and give their routes once they are mended', async () => {
+    const connection = connect(`127.0.0.1:${first.ports.grpc}`);
+    try {
+      const stream = connection.open('delta');
+      stream.delta({ node: sidecarNode(), typeUrl: typeUrls.route, resourceNamesSubscribe: ['80'] });
+      const routes = () => stream.received.findLast(({ resources }) => resources.has('80'))?.resources.get('80') ?? '';
+      await server.client.applyAll(good);
+      await waitFor('the sound routes', () => routes().includes('of the sound leaf'));
+      const before = await Promise.all(good.map(versionOf));
+
+      await server.client.applyAll([one, two, self, entry, ringA, ringB]);
+      const circle =
+        'so that it stands for itself and cannot be a delegate (the route has no effect: delegates lead in a circle)';
+      const ring = 'error[invalid-value] spec.http[0].delegate: a delegate (it has no hosts) cannot delegate further';
+      const expected = [
+        [one, `warning[invalid-reference] spec.http[0].delegate: VirtualService default/two has hosts, ${circle}`],
+        [two, `warning[invalid-reference] spec.http[0].delegate: VirtualService default/one has hosts, ${circle}`],
+        [self, `warning[invalid-reference] spec.http[0].delegate: VirtualService default/self has hosts, ${circle}`],
+        [
+          entry,
+          'warning[invalid-reference] spec.http[0].delegate: VirtualService default/ring-a does not exist, ' +
+            'or is not valid (the route has no effect)',
+        ],
+        [ringA, `The object has no effect. ${ring}`],
+        [ringB, `The object has no effect. ${ring}`],
+      ] as const;
+      for (const [object, message] of expected) {
+        const { name } = object.metadata;
+        // It may be judged before the others of its circle arrive.
+        const detail = async () => String(await messageOf(object));
+        await waitFor(`the status of ${name}`, async () => (await messageOf(object)) === message, { detail });
+        // The object's name stands behind the code there.
+        const told = message
+          .replace('The object has no effect. ', '')
+          .replace('] spec', `] VirtualService default/${name} spec`);
+        expect(await findingsOf(name)).toEqual([told]);
+        expect(first.child.output()).toContain(told);
+      }
+
+      // Others have their routes and no word about them; of those in the circle, what they say themselves stays.
+      await waitFor('the routes of one', () => routes().includes('of one itself'));
+      expect(routes()).toContain('of the sound leaf');
+      expect(routes()).not.toContain('of ring b');
+      expect(await Promise.all(good.map(versionOf))).toEqual(before);
+      expect((await Promise.all(['sound', 'sound-leaf'].map(findingsOf))).flat()).toEqual([]);
+      first.child.assertRunning();
+      expect((await fetch(`http://127.0.0.1:${first.ports.http}/ready`)).status).toBe(200);
+
+      await server.client.merge(two, { spec: { hosts: null, http: [answer('of two, mended')] } });
+      await server.client.merge(ringA, { spec: { http: [answer('of ring a, mended')] } });
+      await waitFor('the mended routes', () =>
+        ['of two, mended', 'of ring a, mended'].every((text) => routes().includes(text)),
+      );
+      for (const object of [one, two, entry, ringA]) {
+        await waitFor('the end of its finding', async () => (await messageOf(object)) === undefined);
+        expect(await findingsOf(object.metadata.name)).toEqual([]);
+      }
+      expect(await messageOf(self)).toBe(expected[2][1]);
+      stream.end();
+    } finally {
+      connection.close();
+      for (const object of [...good, one, two, self, entry, ringA, ringB]) await server.client.delete(object);
+    }
+  }, 90_000);
 });
 
 test('a rejection by a proxy is told of the objects behind it, and taken back', async () => {

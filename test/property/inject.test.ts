@@ -34,6 +34,7 @@ const allowed = {
     'proxy.istio.io/overrides',
     'kubectl.kubernetes.io/default-container',
     'kubectl.kubernetes.io/default-logs-container',
+    'meltemi.io/roots',
     ...['path', 'port', 'scrape'].flatMap((name) => [`prometheus.io/${name}`, `prometheus_io/${name}`]),
   ],
   grpcAnnotations: ['sidecar.istio.io/rewriteAppHTTPProbers'],

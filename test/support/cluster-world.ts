@@ -22,8 +22,8 @@ export const rule = (spec: object, more: object = {}): Raw =>
 /** A ServiceEntry in `default`. */
 export const entry = (name: string, spec: object, more: object = {}): Raw =>
   raw('networking.istio.io/v1', 'ServiceEntry', name, spec, more);
-/** A Node in a zone of a region. */
-export const node = (name: string, region: string, zone: string): Raw =>
+/** A Node in a zone of a region, perhaps in a sub-zone. */
+export const node = (name: string, region: string, zone: string, subzone = ''): Raw =>
   raw(
     'v1',
     'Node',
@@ -32,7 +32,11 @@ export const node = (name: string, region: string, zone: string): Raw =>
     {
       metadata: {
         namespace: '',
-        labels: { 'topology.kubernetes.io/region': region, 'topology.kubernetes.io/zone': zone },
+        labels: {
+          'topology.kubernetes.io/region': region,
+          'topology.kubernetes.io/zone': zone,
+          ...(subzone === '' ? {} : { 'topology.istio.io/subzone': subzone }),
+        },
       },
     },
   );

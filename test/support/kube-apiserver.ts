@@ -117,9 +117,9 @@ export class TestApiServer implements AsyncDisposable {
     }
   }
 
-  /** SIGKILL for the API server; etcd keeps running. */
+  /** SIGKILL for the API server and its controllers, which would come back late by themselves; etcd keeps running. */
   async kill(): Promise<void> {
-    await this.#apiserver?.kill();
+    await Promise.all([this.#controllers?.kill(), this.#apiserver?.kill()]);
   }
 
   /** Freezes the API server: it answers nothing, and its connections stay open. */
@@ -155,7 +155,7 @@ export class TestApiServer implements AsyncDisposable {
   async stop(): Promise<void> {
     this.resume();
     this.#client?.close();
-    await Promise.all([this.#controllers?.kill(), this.#apiserver?.kill()]);
+    await this.kill();
     await this.#etcd?.kill();
     await rm(this.#layout.folder, { recursive: true, force: true });
   }

@@ -34,6 +34,7 @@ export class PodNetwork implements AsyncDisposable {
   readonly #prefix: string;
   readonly #subnet: string;
   readonly #pods: Pod[] = [];
+  #hosts: Readonly<Record<string, string>> = {};
 
   private constructor() {
     const tag = `${process.pid}x${randomBytes(2).toString('hex')}`;
@@ -68,16 +69,23 @@ export class PodNetwork implements AsyncDisposable {
     await ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
     await ip('-n', namespace, 'route', 'add', 'default', 'via', this.gateway);
+    await this.#writeHosts(pod);
     return pod;
   }
 
-  /** What names mean inside the pods, as cluster DNS would say; for programs started afterwards. */
+  /** What names mean inside the pods, as cluster DNS would say; for programs started afterwards, and for later pods. */
   async setHosts(hosts: Readonly<Record<string, string>>): Promise<void> {
-    const lines = Object.entries({ localhost: '127.0.0.1', ...hosts }).map(([host, address]) => `${address} ${host}\n`);
-    for (const pod of this.#pods) {
-      await mkdir(join(hostsFolder, pod.namespace), { recursive: true });
-      await writeFile(join(hostsFolder, pod.namespace, 'hosts'), lines.join(''));
-    }
+    this.#hosts = hosts;
+    for (const pod of this.#pods) await this.#writeHosts(pod);
+  }
+
+  async #writeHosts({ namespace }: Pod): Promise<void> {
+    const all = Object.entries({ localhost: '127.0.0.1', ...this.#hosts });
+    await mkdir(join(hostsFolder, namespace), { recursive: true });
+    await writeFile(
+      join(hostsFolder, namespace, 'hosts'),
+      all.map(([host, address]) => `${address} ${host}\n`).join(''),
+    );
   }
 
   async close(): Promise<void> {
@@ -113,7 +121,10 @@ export class Pod {
     return ['ip', 'netns', 'exec', this.namespace, ...boundToParent, `--regid=${proxyId}`, '--clear-groups'];
   }
 
-  /** Redirects the pod's TCP traffic as its init container with these arguments would. */
+  /**
+   * Redirects the pod's TCP traffic as its init container with these arguments would. As there, before the proxy starts:
+   * the kernel takes a connection that is open already for a new one, and one of its sides for captured.
+   */
   async capture(args: readonly string[] = usualArguments): Promise<void> {
     await runOrThrow('ip', ['netns', 'exec', this.namespace, 'iptables-restore'], { input: captureRules(args) });
   }

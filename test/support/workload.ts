@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildBootstrap } from '../../config/bootstrap.ts';
+import { rootsSecret, rootsSecretFile } from '../../config/bootstrap-discovery.ts';
 import type { Child } from './child.ts';
 import { startEnvoy, type TestEnvoy } from './envoy.ts';
 import type { KubeClient, KubeObject } from './kube-client.ts';
@@ -56,8 +57,9 @@ export class Workload implements AsyncDisposable {
     const object = await createPod(client, options, pod.address);
     const folder = await mkdtemp(join(tmpdir(), 'workload-'));
     await startEcho(pod, options.name);
-    const envoy = options.sidecar === false ? undefined : await startSidecar(pod, client, object, folder, options);
-    if (envoy !== undefined) await pod.capture();
+    const meshed = options.sidecar !== false;
+    if (meshed) await pod.capture();
+    const envoy = meshed ? await startSidecar(pod, client, object, folder, options) : undefined;
     await setReady(client, object, pod.address);
     return new Workload(pod, envoy, object, client, folder);
   }
@@ -164,6 +166,7 @@ async function startSidecar(
   const [tokenFile, caFile] = [join(folder, 'token'), join(folder, 'root-cert.pem')];
   await writeFile(tokenFile, token, { mode: 0o600 });
   await writeFile(caFile, await rootCertificate(client, namespace));
+  await writeFile(rootsSecretFile(caFile), JSON.stringify(rootsSecret(caFile)));
   const bootstrap = buildBootstrap({
     nodeType: 'sidecar',
     address: pod.address,

@@ -4,6 +4,7 @@ import { query, type Read } from '../../graph/graph.ts';
 import type { Locality } from '../../model/locality.ts';
 import { networkLabel } from '../../model/network.ts';
 import { networkGateways } from '../../model/network-gateways.ts';
+import { nodeNameLabel } from '../../model/node-locality.ts';
 import { mesh } from '../../model/objects.ts';
 import type { Service } from '../../model/service.ts';
 import { services } from '../../model/services.ts';
@@ -81,7 +82,7 @@ const zoneLabels = [networkLabel, 'topology.kubernetes.io/region', 'topology.kub
 
 const distributionLabels: Readonly<Record<'same-zone' | 'same-node', readonly string[]>> = {
   'same-zone': [...zoneLabels, 'topology.istio.io/subzone'],
-  'same-node': [...zoneLabels, 'topology.istio.io/subzone', 'kubernetes.io/hostname'],
+  'same-node': [...zoneLabels, 'topology.istio.io/subzone', nodeNameLabel],
 };
 
 /** The client as facets give it. */
@@ -146,7 +147,7 @@ export function topologyLabels(workload: {
     'topology.istio.io/subzone': locality.subzone,
     'topology.istio.io/cluster': cluster,
     'topology.istio.io/network': network,
-    'kubernetes.io/hostname': nodeName,
+    [nodeNameLabel]: nodeName,
   };
   return { ...labels, ...Object.fromEntries(Object.entries(known).filter(([, value]) => value !== '')) };
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   endpoints,
   entry,
+  node,
   nodes,
   pod,
   pods,
@@ -56,18 +57,91 @@ describe('endpoints', () => {
     ]);
   });
 
-  it('prefer the zone or node where the service asks for it, and stay on the node where it demands it', () => {
-    const with_ = (spec: object): Raw => {
+  describe('of a service that asks for it', () => {
+    const asking = (spec: object, more: object = {}): Raw => {
       const own = (web as unknown as { spec: object }).spec;
-      return service('web', { ...own, ...spec });
+      return service('web', { ...own, ...spec }, more);
     };
-    const close = view([with_({ trafficDistribution: 'PreferSameZone' }), ...nodes, ...pods]);
-    expect(spread(close)).toEqual([
+    const annotated = { annotations: { 'networking.istio.io/traffic-distribution': 'preferSameNode' } };
+    // A second node in the client's own zone, and sub-zones for both.
+    const local = [
+      node('n1', 'r1', 'a', 's1'),
+      node('n4', 'r1', 'a', 's1'),
+      node('n5', 'r1', 'a', 's2'),
+      ...nodes.slice(1),
+    ];
+    const all = [...local, ...pods, pod('w4', '10.1.0.4', 'n4'), pod('w5', '10.1.0.5', 'n5')];
+    const here = { locality: { region: 'r1', zone: 'a', subzone: 's1' } };
+    const byZone = [
+      [0, 2, '10.1.0.1', '10.1.0.4'],
+      [1, 1, '10.1.0.5'],
+      [2, 1, '10.1.0.2'],
+      [3, 1, '10.1.0.3'],
+    ];
+    const byNode = [
       [0, 1, '10.1.0.1'],
-      [1, 1, '10.1.0.2'],
-      [2, 1, '10.1.0.3'],
+      [1, 1, '10.1.0.4'],
+      [2, 1, '10.1.0.5'],
+      [3, 1, '10.1.0.2'],
+      [4, 1, '10.1.0.3'],
+    ];
+
+    it.each([
+      ['PreferClose', asking({ trafficDistribution: 'PreferClose' }), byZone],
+      ['PreferSameZone', asking({ trafficDistribution: 'PreferSameZone' }), byZone],
+      ['PreferSameNode', asking({ trafficDistribution: 'PreferSameNode' }), byNode],
+      ['the annotation', asking({}, { metadata: annotated }), byNode],
+    ])('prefer what is near, without outlier detection: %s', (_what, asked, expected) => {
+      expect(spread(view([asked, ...all], here))).toEqual(expected);
+    });
+
+    it('prefer it where the namespace is annotated so, until the service says otherwise', () => {
+      const namespace = raw('v1', 'Namespace', 'default', {}, { metadata: { namespace: '', ...annotated } });
+      expect(spread(view([web, namespace, ...all], here))).toEqual(byNode);
+      expect(spread(view([asking({ trafficDistribution: 'PreferClose' }), namespace, ...all], here))).toEqual(byZone);
+    });
+
+    it('rank as the rule says, where there is one', () => {
+      const localityLbSetting = { failoverPriority: ['topology.kubernetes.io/region'] };
+      const ruled = rule({ host: 'web', trafficPolicy: { outlierDetection, loadBalancer: { localityLbSetting } } });
+      const seen = view([asking({ trafficDistribution: 'PreferSameNode' }), ruled, ...nodes, ...pods]);
+      expect(spread(seen)).toEqual([
+        [0, 1, '10.1.0.1'],
+        [0, 1, '10.1.0.2'],
+        [1, 1, '10.1.0.3'],
+      ]);
+    });
+
+    it('are only those of the client’s node with internalTrafficPolicy: Local', () => {
+      const strict = [asking({ internalTrafficPolicy: 'Local', trafficDistribution: 'PreferSameZone' }), ...all];
+      const of = (proxy: object): unknown => spread(view(strict, { ...here, ...proxy }));
+      expect(of({})).toEqual([[0, 1, '10.1.0.1']]);
+      expect(of({ nodeName: 'n4' })).toEqual([[0, 1, '10.1.0.4']]);
+      expect(of({ nodeName: 'n9' })).toEqual([]);
+      // What the registry knows of a proxy's pod tells the node, where the proxy does not.
+      const known = { nodeName: '', ipAddresses: ['10.1.0.5'], workload: { name: 'w5', namespace: 'default' } };
+      expect(of(known)).toEqual([[0, 1, '10.1.0.5']]);
+    });
+
+    it('that is strict are none outside of nodes, such as WorkloadEntries', () => {
+      const vm = raw('networking.istio.io/v1', 'WorkloadEntry', 'vm', { address: '10.8.0.1', labels: { app: 'web' } });
+      const strict = asking({ internalTrafficPolicy: 'Local' });
+      expect(spread(view([strict, ...nodes, ...pods, vm]))).toEqual([[0, 1, '10.1.0.1']]);
+      expect(spread(view([asking({ internalTrafficPolicy: 'Cluster' }), ...nodes, ...pods, vm]))).toHaveLength(4);
+    });
+  });
+
+  it('fail over by the name of the node, where a rule ranks by it', () => {
+    const localityLbSetting = { failoverPriority: ['kubernetes.io/hostname'] };
+    const trafficPolicy = { outlierDetection, loadBalancer: { localityLbSetting } };
+    const seen = view([...world, pod('w4', '10.1.0.4', 'n2'), rule({ host: 'web', trafficPolicy })], {
+      nodeName: 'n2',
+    });
+    expect(spread(seen)).toEqual([
+      [1, 1, '10.1.0.1'],
+      [0, 2, '10.1.0.2', '10.1.0.4'],
+      [1, 1, '10.1.0.3'],
     ]);
-    expect(spread(view([with_({ internalTrafficPolicy: 'Local' }), ...nodes, ...pods]))).toEqual([[0, 1, '10.1.0.1']]);
   });
 
   it('that are not ready are marked, or left out where a share of healthy ones is demanded', () => {

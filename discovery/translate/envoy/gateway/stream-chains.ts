@@ -1,9 +1,10 @@
 // Filter chains of gateway servers that do not end in HTTP: TCP, TLS that ends here, TLS that passes through.
+
+import { exportedTo } from '../../../../config/export-to.ts';
 import type { Read } from '../../../graph/graph.ts';
 import { query } from '../../../graph/graph.ts';
 import type { ClientView } from '../../../model/client-view.ts';
 import { appliedRule } from '../../../model/destination-rules.ts';
-import { exportedTo } from '../../../model/export.ts';
 import { hostsFor, type MergedServer, passesTls } from '../../../model/gateways.ts';
 import { hostsMatch, hostWithin } from '../../../model/hostname.ts';
 import { compareRoutes, routesByGateway, type VirtualRoutes, virtualServices } from '../../../model/route.ts';

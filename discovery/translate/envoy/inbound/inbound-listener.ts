@@ -8,7 +8,7 @@ import {
   type ListenerFilter,
 } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
-import type { Read } from '../../../graph/graph.ts';
+import { query, type Read } from '../../../graph/graph.ts';
 import { encodeResource } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 import { blackHoleCluster, inboundPassthroughCluster } from '../../names.ts';
@@ -54,22 +54,44 @@ export const virtualInbound = 'virtualInbound';
 export const inboundListener = resourceQuery<InboundListenerKey>(
   'inbound-listener',
   (key) => JSON.stringify(key),
-  (read, key) => encodeResource(typeUrls.listener, key.name, toBinary(ListenerSchema, buildListener(read, key))),
+  (read, key) =>
+    encodeResource(typeUrls.listener, key.name, [
+      ...(key.others === undefined ? [] : [read(unlistedFrames, unlistedKey(key, key.others))]),
+      toBinary(ListenerSchema, buildListener(read, key)),
+    ]),
 );
 
+/** What the chains for unlisted ports depend on. */
+type UnlistedKey = ChainClient & Required<Pick<InboundListenerKey, 'port' | 'others'>>;
+
+/** What every chain depends on. */
+type ChainClient = Pick<InboundListenerKey, 'agentSds' | 'client' | 'idleTimeoutMs'>;
+
+function unlistedKey(key: InboundListenerKey, others: UnlistedKey['others']): UnlistedKey {
+  const { port, agentSds, client, idleTimeoutMs } = key;
+  return { port, others, agentSds, client, ...(idleTimeoutMs === undefined ? {} : { idleTimeoutMs }) };
+}
+
+/** Chains for unlisted ports as fields of the listener: most of its bytes, and the same for all sidecars of a namespace. */
+const unlistedFrames = query<UnlistedKey, Uint8Array>(
+  'inbound-unlisted',
+  (read, key) => {
+    const others = key.others.flatMap(({ port, mode }) => passthroughChains(read, key, port, mode));
+    const filterChains = [blackHoleChain(key), ...others];
+    return toBinary(ListenerSchema, create(ListenerSchema, { filterChains }));
+  },
+  { equals: (a, b) => Buffer.compare(a, b) === 0 },
+);
+
+/** The listener without its chains for unlisted ports. */
 function buildListener(read: Read, key: InboundListenerKey): Listener {
-  const chains = [
-    ...(key.others === undefined
-      ? []
-      : [blackHoleChain(key), ...key.others.flatMap(({ port, mode }) => passthroughChains(read, key, port, mode))]),
-    ...key.ports.flatMap((port) => portChains(read, key, port)),
-  ];
+  const chains = key.ports.flatMap((port) => portChains(read, key, port));
   return create(ListenerSchema, {
     name: key.name,
     ...listenerAddresses(key.binds, key.port),
     trafficDirection: TrafficDirection.INBOUND,
     filterChains: chains,
-    listenerFilters: listenerFilters(key, chains),
+    listenerFilters: listenerFilters(key),
     listenerFiltersTimeout: detectionTimeout(read),
     continueOnListenerFiltersTimeout: true,
     accessLog: listenerLogs(read(accessLogSettings, 'mesh')),
@@ -80,7 +102,7 @@ function buildListener(read: Read, key: InboundListenerKey): Listener {
 }
 
 /** Connections to the listener's own port would go round for ever. */
-function blackHoleChain(key: InboundListenerKey): FilterChain {
+function blackHoleChain(key: UnlistedKey): FilterChain {
   return create(FilterChainSchema, {
     name: 'virtualInbound-blackhole',
     filterChainMatch: { destinationPort: key.port },
@@ -88,9 +110,9 @@ function blackHoleChain(key: InboundListenerKey): FilterChain {
   });
 }
 
-function passthroughChains(read: Read, key: InboundListenerKey, port: number, mode: InboundPort['mode']) {
+function passthroughChains(read: Read, key: UnlistedKey, port: number, mode: InboundPort['mode']) {
   const cluster = inboundPassthroughCluster;
-  return chainMatches(mode, 'auto').map((match) =>
+  return unlistedMatches(mode).map((match) =>
     chain(read, key, match, {
       name: match.serves === 'http' ? 'virtualInbound-catchall-http' : virtualInbound,
       destination: port,
@@ -103,10 +125,17 @@ function passthroughChains(read: Read, key: InboundListenerKey, port: number, mo
   );
 }
 
+function unlistedMatches(mode: InboundPort['mode']): readonly ChainMatch[] {
+  return chainMatches(mode, 'auto');
+}
+
+function portMatches(port: InboundPort): readonly ChainMatch[] {
+  return port.tls === undefined ? chainMatches(port.mode, port.served) : ownTls(port.served);
+}
+
 function portChains(read: Read, key: InboundListenerKey, port: InboundPort): readonly FilterChain[] {
   const name = `${port.bind}_${port.port}`;
-  const matches = port.tls === undefined ? chainMatches(port.mode, port.served) : ownTls(port.served);
-  return matches.map((match) => {
+  return portMatches(port).map((match) => {
     const built = chain(read, key, match, {
       name,
       destination: port.port,
@@ -134,7 +163,7 @@ interface ChainParts {
   readonly protocol: InboundPort['protocol'];
 }
 
-function chain(read: Read, key: InboundListenerKey, match: ChainMatch, parts: ChainParts): FilterChain {
+function chain(read: Read, key: ChainClient, match: ChainMatch, parts: ChainParts): FilterChain {
   const http = match.serves === 'http';
   const alpn = { http, metadataExchange: key.client.istioFilters };
   return create(FilterChainSchema, {
@@ -149,7 +178,7 @@ function chain(read: Read, key: InboundListenerKey, match: ChainMatch, parts: Ch
   });
 }
 
-function httpFilterOf(read: Read, key: InboundListenerKey, parts: ChainParts): Filter {
+function httpFilterOf(read: Read, key: ChainClient, parts: ChainParts): Filter {
   const { cluster, hostname, servicePort, protocol } = parts;
   return httpConnectionFilter(read, {
     context: { ...key.client, direction: 'inbound', grpcWeb: protocol === 'grpc-web' },
@@ -160,7 +189,7 @@ function httpFilterOf(read: Read, key: InboundListenerKey, parts: ChainParts): F
   });
 }
 
-function tcpFiltersOf(read: Read, key: InboundListenerKey, { statPrefix, cluster, protocol }: ChainParts): Filter[] {
+function tcpFiltersOf(read: Read, key: ChainClient, { statPrefix, cluster, protocol }: ChainParts): Filter[] {
   const target = {
     statPrefix,
     clusters: [{ name: cluster, weight: 1 }],
@@ -171,20 +200,21 @@ function tcpFiltersOf(read: Read, key: InboundListenerKey, { statPrefix, cluster
 }
 
 /** Policies and telemetry need to know the peer, so this stands first. */
-function peerMetadata({ client }: InboundListenerKey): Filter[] {
+function peerMetadata({ client }: ChainClient): Filter[] {
   return client.istioFilters ? [tcpPeerMetadata()] : [];
 }
 
 /** Inspectors run only on ports where some chain asks for what they find: a server that speaks first would wait. */
-function listenerFilters(key: InboundListenerKey, chains: readonly FilterChain[]): ListenerFilter[] {
+function listenerFilters(key: InboundListenerKey): ListenerFilter[] {
   const tls = new Map<number, boolean>();
   const http = new Map<number, boolean>();
-  for (const { filterChainMatch: match } of chains) {
-    const port = match?.destinationPort ?? 0;
-    const protocols = match?.applicationProtocols ?? [];
-    tls.set(port, (tls.get(port) ?? false) || match?.transportProtocol === 'tls');
+  const add = (port: number, { transport, protocols }: Pick<ChainMatch, 'transport' | 'protocols'>): void => {
+    tls.set(port, (tls.get(port) ?? false) || transport === 'tls');
     http.set(port, (http.get(port) ?? false) || protocols.some((protocol) => plainHttp.includes(protocol)));
-  }
+  };
+  if (key.others !== undefined) add(key.port, { transport: 'raw_buffer', protocols: [] });
+  for (const { port, mode } of key.others ?? []) for (const match of unlistedMatches(mode)) add(port, match);
+  for (const port of key.ports) for (const match of portMatches(port)) add(port.port, match);
   return [
     ...(key.others === undefined ? [] : [originalDestination()]),
     ...(key.transparent ? [originalSource()] : []),

@@ -22,6 +22,9 @@ export interface OutboundClient extends StreamClient, AddressClient {
   readonly addresses: readonly string[];
 }
 
+/** One list for the very many that are empty. */
+const none: readonly never[] = Object.freeze([]);
+
 /** One service's part in a listener. */
 export interface Contribution {
   /** Address to bind; '' is the wildcard. */
@@ -109,10 +112,10 @@ function contributionsOf(
       '|',
     ),
   } as const;
-  if (kind === 'http') return [{ ...base, bind: given, extras: [], chains: [] }];
+  if (kind === 'http') return [{ ...base, bind: given, extras: none, chains: none }];
   const addresses = addressesFor(read, service, client);
   const spots = given === '' && addresses.length === 0 ? headlessSpots(read, client, service, port) : undefined;
-  const places = spots ?? (given === '' ? [placeOf(addresses)] : [{ bind: given, extras: [], cidrs: [] }]);
+  const places = spots ?? (given === '' ? [placeOf(addresses)] : [{ bind: given, extras: none, cidrs: none }]);
   return places.map(({ bind, extras, cidrs }) => ({
     ...base,
     bind,
@@ -130,8 +133,9 @@ interface Place {
 /** Nothing can be bound to a CIDR: such services share the wildcard listener and are told apart by destination. */
 function placeOf(addresses: readonly string[]): Place {
   const [bind = '', ...rest] = addresses;
-  if (bind.includes('/')) return { bind: '', extras: [], cidrs: addresses };
-  return { bind, extras: rest.filter((address) => !address.includes('/')), cidrs: [] };
+  if (bind.includes('/')) return { bind: '', extras: none, cidrs: addresses };
+  const extras = rest.filter((address) => !address.includes('/'));
+  return { bind, extras: extras.length === 0 ? none : extras, cidrs: none };
 }
 
 /**
@@ -152,7 +156,7 @@ function headlessSpots(
     endpoints.map(({ address }) => address).filter((address) => isIP(address) !== 0 && address !== own),
   );
   if (read(facts, 'facts').features['PILOT_ENABLE_HEADLESS_FILTER_CHAIN_LISTENER'] === 'true') {
-    return [...found].map((address) => ({ bind: '', extras: [], cidrs: [address] }));
+    return [...found].map((address) => ({ bind: '', extras: none, cidrs: [address] }));
   }
-  return [...found].map((bind) => ({ bind, extras: [], cidrs: [] }));
+  return [...found].map((bind) => ({ bind, extras: none, cidrs: none }));
 }

@@ -1,13 +1,14 @@
 // Filter chains of a service's port for TCP and TLS: by VirtualServices, else straight to the service.
 
 import { millisecondsOf, parseDuration } from '../../../../config/duration.ts';
+import { meshGateway } from '../../../../config/gateway-name.ts';
 import type { RouteDestination } from '../../../../config/kinds/virtual-service.ts';
 import type { Read } from '../../../graph/graph.ts';
 import type { ClientView } from '../../../model/client-view.ts';
 import { appliedRule } from '../../../model/destination-rules.ts';
 import { mesh } from '../../../model/objects.ts';
 import { isTls } from '../../../model/protocol.ts';
-import { meshGateway, type VirtualRoutes, virtualServices } from '../../../model/route.ts';
+import { type VirtualRoutes, virtualServices } from '../../../model/route.ts';
 import { serviceOfHost } from '../../../model/routed-services.ts';
 import { streamRoutesOfService } from '../../../model/scope-routes.ts';
 import type { Protocol, Service } from '../../../model/service.ts';

@@ -1,11 +1,12 @@
 // Who claims which virtual host on a port: services and VirtualServices in Istio's order, before short names are known.
+import { meshGateway } from '../../../../config/gateway-name.ts';
 import { compareText } from '../../../../config/object.ts';
 import { query, type Read } from '../../../graph/graph.ts';
 import { aliasesOf } from '../../../model/alias.ts';
 import { type AddressClient, addressesFor } from '../../../model/client-addresses.ts';
 import { type ClientView, clientViewId } from '../../../model/client-view.ts';
 import { hostWithin, isWildcard } from '../../../model/hostname.ts';
-import { meshGateway, routeShape, type VirtualRoutes } from '../../../model/route.ts';
+import { routeShape, type VirtualRoutes } from '../../../model/route.ts';
 import { inOrder, routeNamespaces, scopeRoutesOf } from '../../../model/scope-routes.ts';
 import { serviceNamespaces } from '../../../model/scope-services.ts';
 import { services } from '../../../model/services.ts';

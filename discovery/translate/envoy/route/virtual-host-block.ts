@@ -1,7 +1,6 @@
-// Runs of neighbouring virtual hosts, joined once: a change of one host re-reads its run, not every host of the port.
+// Runs of neighbouring virtual hosts: a change of one host re-reads its run, not every host of the port.
 import { createHash } from 'node:crypto';
 import { query } from '../../../graph/graph.ts';
-import { joinBytes } from '../../../resource.ts';
 import { type VirtualHostKey, virtualHostFrame } from './virtual-host.ts';
 import { type PlanKey, planId, virtualHostPlan } from './virtual-host-plan.ts';
 
@@ -23,10 +22,11 @@ export const virtualHostBlocks = query<PlanKey, readonly VirtualHostBlock[]>(
 );
 
 /** A block's virtual hosts as fields of the route configuration. */
-export const virtualHostBlockFrame = query<VirtualHostBlock, Uint8Array>(
+export const virtualHostBlockFrames = query<VirtualHostBlock, readonly Uint8Array[]>(
   'virtual-host-block',
-  (read, { hosts }) => joinBytes(hosts.map((host) => read(virtualHostFrame, host))),
-  { idOf: ({ id }) => id, equals: (a, b) => Buffer.compare(a, b) === 0, keptKeys: true },
+  (read, { hosts }) => hosts.map((host) => read(virtualHostFrame, host)),
+  // A host's frame that came out equal is the same object still.
+  { idOf: ({ id }) => id, equals: (a, b) => a.every((frame, i) => frame === b[i]), keptKeys: true },
 );
 
 /** Cuts where a name says so, not by count: a host that is added or removed moves no other cut. */

@@ -3,7 +3,7 @@ import { compareText } from '../../../../config/object.ts';
 import { query } from '../../../graph/graph.ts';
 import { serviceDomains } from './domains.ts';
 import { type ClaimsKey, claimsId, type HostClaim, hostClaims } from './host-claims.ts';
-import { type VirtualHostKey, virtualHostKey } from './virtual-host.ts';
+import { type VirtualHostKey, virtualHostFrame, virtualHostKey } from './virtual-host.ts';
 
 /** A port, and the DNS domain by which its clients complete short names. */
 export interface PlanKey extends ClaimsKey {
@@ -34,7 +34,7 @@ export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
       if (domains.length === 0) continue;
       const { name, source, sourceId } = claim;
       const host = { name, domains, port: claim.port, attemptCount, streamTimeouts: false, source };
-      hosts.push(virtualHostKey(host, sourceId));
+      hosts.push(read.keptKey(virtualHostFrame, virtualHostKey(host, sourceId)));
     }
     return hosts.sort((a, b) => compareText(a.name, b.name));
   },

@@ -1,5 +1,6 @@
 // One virtual host of a sidecar's route configuration, encoded once for all clients that resolve to the same.
 import { create, toBinary } from '@bufbuild/protobuf';
+import { meshGateway } from '../../../../config/gateway-name.ts';
 import type { ConsistentHash } from '../../../../config/kinds/destination-rule.ts';
 import type { HttpRetry } from '../../../../config/kinds/virtual-service.ts';
 import {
@@ -9,7 +10,7 @@ import {
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
 import { query } from '../../../graph/graph.ts';
 import type { ClientPart } from '../../../model/client-view.ts';
-import { meshGateway, virtualServices } from '../../../model/route.ts';
+import { virtualServices } from '../../../model/route.ts';
 import { encodeField } from '../../../resource.ts';
 import { outboundCluster } from '../../names.ts';
 import { seconds } from '../wire.ts';
