@@ -22,14 +22,53 @@ export const anyText = valueType('a text', (text) => text, false);
 /** A text with something in it: names, paths. */
 export const name = valueType('a name', (text) => text);
 
+const label = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+const subdomain = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
+
+/** A DNS label (RFC 1123), as namespaces are named. */
+export const namespaceName = valueType('a DNS label such as istio-system', (text) =>
+  label.test(text) ? text : undefined,
+);
+
+/** The same, or nothing. */
+export const optionalLabel = valueType(
+  'empty or a DNS label such as 1-30',
+  (text) => (text === '' || label.test(text) ? text : undefined),
+  false,
+);
+
+/** A DNS subdomain (RFC 1123), as most objects of Kubernetes are named. */
+export const objectName = valueType('a DNS name such as istio-ca-root-cert', (text) =>
+  subdomain.test(text) ? text : undefined,
+);
+
+function partsOf(text: string): readonly string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}
+
 /** Texts between commas. */
-export const list = valueType(
-  'a list with commas',
-  (text): readonly string[] =>
-    text
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== ''),
+export const list = valueType('a list with commas', partsOf, false);
+
+/** The same of namespaces. */
+export const namespaceList = valueType(
+  'a list of namespaces with commas',
+  (text) => (partsOf(text).every((part) => label.test(part)) ? partsOf(text) : undefined),
+  false,
+);
+
+/** `namespace/name` of service accounts, with commas. */
+export const accountList = valueType(
+  'a list of namespace/name with commas',
+  (text) => {
+    const areAccounts = partsOf(text).every((part) => {
+      const [namespace = '', account = '', ...rest] = part.split('/');
+      return label.test(namespace) && subdomain.test(account) && rest.length === 0;
+    });
+    return areAccounts ? text : undefined;
+  },
   false,
 );
 

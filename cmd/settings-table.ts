@@ -1,5 +1,6 @@
 // Every setting of `meltemi discovery` with its flag, its environment variable, its default and its meaning, once.
 import {
+  accountList,
   address,
   anyText,
   bool,
@@ -10,7 +11,11 @@ import {
   list,
   logLevel,
   name,
+  namespaceList,
+  namespaceName,
+  objectName,
   oneOf,
+  optionalLabel,
   type ValueType,
 } from './setting-values.ts';
 
@@ -46,7 +51,7 @@ export const settingsTable = {
     means: 'Mesh networks that go with `--meshConfig`.',
   },
   sharedMeshConfig: {
-    type: name,
+    type: objectName,
     env: 'SHARED_MESH_CONFIG',
     means: 'Name of a ConfigMap of the same form, over which the mesh configuration is laid.',
   },
@@ -84,14 +89,14 @@ export const settingsTable = {
     means: 'Id of this cluster.',
   },
   systemNamespace: {
-    type: name,
+    type: namespaceName,
     flag: '-n, --namespace <namespace>',
     env: 'POD_NAMESPACE',
     default: 'istio-system',
     means: 'Namespace of the control plane.',
   },
   revision: {
-    type: anyText,
+    type: optionalLabel,
     flag: '--revision <revision>',
     env: 'REVISION',
     default: '',
@@ -244,13 +249,13 @@ export const settingsTable = {
     means: 'Makes a new self-signed root with an RSA key of that size; unset: with an elliptic-curve key (P-256).',
   },
   rootConfigMap: {
-    type: name,
+    type: objectName,
     env: 'PILOT_CA_CERT_CONFIGMAP',
     default: 'istio-ca-root-cert',
     means: 'Name of the ConfigMap with the roots that is kept in every namespace.',
   },
   crlConfigMap: {
-    type: name,
+    type: objectName,
     env: 'PILOT_CRL_CONFIGMAP',
     default: 'istio-ca-crl',
     means: 'Name of the ConfigMap with the revocation lists that is then kept in every namespace.',
@@ -315,7 +320,7 @@ export const settingsTable = {
     means: 'JSON of a JWTRule: an issuer whose tokens authenticate workloads.',
   },
   trustedNodeAccounts: {
-    type: anyText,
+    type: accountList,
     env: 'CA_TRUSTED_NODE_ACCOUNTS',
     default: '',
     means: 'Service accounts (`namespace/name`, with commas) that get certificates for the pods of their node.',
@@ -354,7 +359,7 @@ export const settingsTable = {
     means: 'Whether debug pages need an identity, except from this machine; without, anybody sees everything.',
   },
   debugNamespaces: {
-    type: list,
+    type: namespaceList,
     env: 'DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES',
     default: '',
     means: 'Namespaces whose workloads may see every debug page, besides the system namespace.',
@@ -459,7 +464,7 @@ export const features: Readonly<Record<string, Feature>> = {
     means: 'A Gateway counts for workloads of its own namespace only.',
   },
   K8S_INGRESS_NS: {
-    type: name,
+    type: optionalLabel,
     default: '',
     means: "Namespace of the ingress gateway that serves Ingresses; empty: the control plane's own.",
   },

@@ -297,7 +297,8 @@ function transportOf(call: Call, counted: CallMetrics): Transport {
       if (!http2.destroyed && http2.writable) writeAll(http2, message.pieces, done);
     },
     end: (status, message) => {
-      counted.ended(status);
+      // A client that is gone seems to have ended its side.
+      counted.ended(status === 'OK' && (http2?.aborted || http2?.destroyed) ? 'CANCELLED' : status);
       endCall(call, status, message);
     },
   };

@@ -5,6 +5,7 @@ import { anyPack } from '@bufbuild/protobuf/wkt';
 import { afterEach, describe, expect, test } from 'vitest';
 import { buildBootstrap } from '../../config/bootstrap.ts';
 import { proxies } from '../../discovery/proxy/classify.ts';
+import { noMetrics } from '../../discovery/xds/metrics.ts';
 import { createXdsServer, type XdsServer } from '../../discovery/xds/server.ts';
 import { Cluster_DiscoveryType, ClusterSchema } from '../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
 import { ClusterLoadAssignmentSchema } from '../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
@@ -111,9 +112,12 @@ async function start(apiType: 'DELTA_GRPC' | 'GRPC', resources: (inPort: number)
       proxies,
       classOf: fakeClassOf,
       authenticate: async () => ({ kind: 'anonymous' }),
-      metrics: new Proxy({} as never, {
-        get: (_target, name) => (name === 'sent' ? (_type: string, size: number) => (bytes += size) : () => undefined),
-      }),
+      metrics: {
+        ...noMetrics,
+        sent: (_type, size) => {
+          bytes += size;
+        },
+      },
     });
     await server.publisher.apply((graph) => writeFake(graph, 'default', {}, now));
     await server.listen({ address: `127.0.0.1:${port}` });
