@@ -9,6 +9,7 @@ import type { Graph } from '../discovery/graph/graph.ts';
 import { serviceKeys } from '../discovery/model/services.ts';
 import type { XdsStream } from '../discovery/xds/stream.ts';
 import { countEndpoints, withoutPod } from './endpoint-counts.ts';
+import { gaugeIn } from './metrics.ts';
 
 /** What the metrics look at. */
 export interface ClusterMetricsParts {
@@ -23,14 +24,7 @@ export interface ClusterMetricsParts {
 /** Adds them. Gauges are looked up at each scrape. */
 export function addClusterMetrics(parts: ClusterMetricsParts): void {
   const { registry, store, graph, streams, now } = parts;
-  const gauge = (name: string, help: string, value: () => number): void => {
-    new Gauge({
-      ...{ name, help, registers: [registry] },
-      collect() {
-        this.set(value());
-      },
-    });
-  };
+  const gauge = gaugeIn(registry);
   gauge('pilot_services', 'Services known, of all registries.', () => graph.read(serviceKeys, 'all').length);
   gauge('pilot_virt_services', 'VirtualServices known.', () => store.count('VirtualService'));
   gauge('pilot_no_ip', 'Connected sidecars whose workload no service is for.', () => unserved(streams()));

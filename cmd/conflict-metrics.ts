@@ -1,5 +1,5 @@
 // Metrics of configuration that is in the way of other configuration, by istiod's names (contract 4.13), found at each scrape.
-import { Gauge, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { KindName, ObjectOf } from '../config/kinds/kinds.ts';
 import { fullHost, isOfMesh } from '../config/relations/view.ts';
 import type { Store } from '../config/store.ts';
@@ -11,6 +11,7 @@ import { serviceKeys, services } from '../discovery/model/services.ts';
 import { sidecarScope } from '../discovery/model/sidecar-scope.ts';
 import type { ProxyClass } from '../discovery/proxy/proxy-class.ts';
 import type { XdsStream } from '../discovery/xds/stream.ts';
+import { gaugeIn } from './metrics.ts';
 
 /** What they look at. */
 export interface ConflictMetricsParts {
@@ -28,14 +29,7 @@ export function addConflictMetrics(parts: ConflictMetricsParts): void {
   const counted = <K extends KindName>(kind: K): readonly ObjectOf<K>[] =>
     store.list(kind).filter(({ metadata }) => isCounted(graph.read, kind, metadata.namespace));
   const kept = (make: () => number) => keptBy(() => graph.stats().revision, make);
-  const gauge = (name: string, help: string, value: () => number): void => {
-    new Gauge({
-      ...{ name, help, registers: [registry] },
-      collect() {
-        this.set(value());
-      },
-    });
-  };
+  const gauge = gaugeIn(registry);
   gauge(
     'pilot_vservice_dup_domain',
     'Hosts that several VirtualServices of one namespace route in the mesh: the oldest counts.',

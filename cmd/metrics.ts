@@ -40,32 +40,31 @@ export function createMetrics(version: string): Metrics {
     labelNames: ['version'],
     registers: [registry],
   }).set({ version }, 1);
-  new Gauge({
-    name: 'istiod_uptime_seconds',
-    help: 'Seconds since the process started.',
-    registers: [registry],
-    collect() {
-      this.set(process.uptime());
-    },
-  });
+  const gauge = gaugeIn(registry);
+  gauge('istiod_uptime_seconds', 'Seconds since the process started.', () => process.uptime());
   const grpc = grpcMetrics(registry);
   return {
     registry,
     xds: xdsMetrics(registry, grpc),
     grpc,
     citadel: citadelCount(registry),
-    gauge: (name, help, value) => {
-      new Gauge({
-        name,
-        help,
-        registers: [registry],
-        collect() {
-          const now = value();
-          if (now === undefined) this.remove();
-          else this.set(now);
-        },
-      });
-    },
+    gauge,
+  };
+}
+
+/** Adds gauges to a registry, as `Metrics.gauge` does. */
+export function gaugeIn(registry: Registry): Metrics['gauge'] {
+  return (name, help, value) => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        const now = value();
+        if (now === undefined) this.remove();
+        else this.set(now);
+      },
+    });
   };
 }
 

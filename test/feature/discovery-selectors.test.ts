@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { installDefinitions, leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import { applyMeshConfig, installDefinitions, leastPrivilege } from '../support/kubernetes-plane.ts';
 import { waitFor } from '../support/wait.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { Follower } from '../support/xds/follower.ts';
@@ -60,13 +60,7 @@ function furnished(name: Name): readonly KubeObject[] {
   ];
 }
 
-const configure = (mesh: string) =>
-  server.client.apply({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'istio', namespace: systemNamespace },
-    data: { mesh },
-  });
+const configure = (mesh: string) => applyMeshConfig(server, mesh);
 
 beforeAll(async () => {
   server = await startApiServer();

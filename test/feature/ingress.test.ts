@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import { applyMeshConfig, leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
 import { waitFor } from '../support/wait.ts';
 import { Follower } from '../support/xds/follower.ts';
 
@@ -80,13 +80,7 @@ const served = (name: string, ip: string) =>
   waitFor(`${name} to be served at ${ip}`, async () => isRouted(name) && (await pointsOf(name))[0]?.ip === ip);
 const unserved = (name: string) =>
   waitFor(`${name} not to be served`, async () => !isRouted(name) && (await pointsOf(name)).length === 0);
-const setMesh = (mesh: string) =>
-  server.client.apply({
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'istio', namespace: systemNamespace },
-    data: { mesh },
-  });
+const setMesh = (mesh: string) => applyMeshConfig(server, mesh);
 
 test('in mode STRICT an Ingress is served by its annotation or its class, and says where', async () => {
   await server.client.apply(ingressClass('mesh', ours));

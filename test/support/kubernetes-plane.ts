@@ -28,3 +28,9 @@ export async function installDefinitions(server: TestApiServer): Promise<void> {
   await server.client.applyYaml(crdManifest());
   await server.client.pathOf({ apiVersion: 'networking.istio.io/v1', kind: 'Sidecar', metadata: { name: 'x' } });
 }
+
+/** Puts the mesh configuration, YAML, into the ConfigMap where the control plane looks for it. */
+export async function applyMeshConfig({ client }: TestApiServer, mesh: string): Promise<void> {
+  const metadata = { name: 'istio', namespace: systemNamespace };
+  await client.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { mesh } });
+}
