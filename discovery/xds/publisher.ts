@@ -237,7 +237,13 @@ export class Publisher {
 
   #debugMessage(variant: Variant, typeUrl: string, answer: DebugAnswer): Message {
     const anys = 'anys' in answer ? answer.anys : [];
-    const resources = anys.map((any, i) => ({ typeUrl, name: String(i), version: '', any }));
+    const resources = anys.map((any, i) => ({
+      typeUrl,
+      name: String(i),
+      version: '',
+      pieces: [any],
+      size: any.length,
+    }));
     const controlPlane = 'anys' in answer ? answer.controlPlane : undefined;
     return this.#messages.build({ typeUrl, variant, resources, removed: [] }, controlPlane);
   }
