@@ -146,7 +146,7 @@ function cachezJson(publisher: Publisher): unknown {
     streams: view.viewers.size,
     resources: view.size,
   }));
-  return { resources: publisher.views.resources, counts: publisher.counts, views };
+  return { resources: publisher.views.resources, cells: publisher.graph.size, counts: publisher.counts, views };
 }
 
 function indexHtml(names: readonly string[]): string {
