@@ -22,7 +22,7 @@ export const virtualHostBlocks = query<PlanKey, readonly VirtualHostBlock[]>(
   { idOf: planId, equals: (a, b) => a.length === b.length && a.every(({ id }, i) => id === b[i]?.id) },
 );
 
-/** A block's virtual hosts as fields of the route configuration: shared by all classes that see these hosts alike. */
+/** A block's virtual hosts as fields of the route configuration, for all classes that see these hosts alike. */
 export const virtualHostBlockBytes = query<VirtualHostBlock, SharedBytes>(
   'virtual-host-block',
   (read, { hosts }) => sharedBytes(hosts.map((host) => read(virtualHostFrame, host))),

@@ -11,10 +11,7 @@ export interface PlanKey extends ClaimsKey {
   readonly attemptCount: boolean;
 }
 
-/**
- * Virtual hosts of a port, sorted by the domain above their names and then by name: services of a namespace, whose short
- * names only its own clients know, stand together, so that clients of different namespaces have most runs in common.
- */
+/** Virtual hosts of a port, sorted by name. */
 export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
   'virtual-host-plan',
   (read, key) => {
@@ -39,7 +36,7 @@ export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
       const host = { name, domains, port: claim.port, attemptCount, streamTimeouts: false, source };
       hosts.push(read.keptKey(virtualHostFrame, virtualHostKey(host, sourceId)));
     }
-    return hosts.sort((a, b) => compareText(domainAbove(a), domainAbove(b)) || compareText(a.name, b.name));
+    return hosts.sort((a, b) => compareText(a.name, b.name));
   },
   {
     idOf: planId,
@@ -50,10 +47,6 @@ export const virtualHostPlan = query<PlanKey, readonly VirtualHostKey[]>(
 /** Text that identifies a plan. */
 export function planId(key: PlanKey): string {
   return `${claimsId(key)}|${key.dnsDomain}|${key.attemptCount}`;
-}
-
-function domainAbove({ name }: VirtualHostKey): string {
-  return name.slice(name.indexOf('.') + 1);
 }
 
 function domainsOf({ hostname, service }: HostClaim, dnsDomain: string) {
