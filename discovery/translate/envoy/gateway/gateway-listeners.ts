@@ -177,7 +177,7 @@ function httpFilter(read: Read, key: GatewayListenerKey, routeName: string) {
 
 function streamFilters(read: Read, { target }: StreamChain, exchangesMetadata: boolean) {
   return [
-    ...(exchangesMetadata ? [tcpPeerMetadata()] : []),
+    ...(exchangesMetadata ? [tcpPeerMetadata] : []),
     ...tcpFilters(target, accessLogs(read(accessLogSettings, 'mesh'))),
   ];
 }
