@@ -35,7 +35,7 @@ import { acceptable, type ChainPlan, namesOf } from './chain-plan.ts';
 import { gatewayTlsDefaults, serverTls } from './server-tls.ts';
 import { type StreamChain, sniHosts, streamChains } from './stream-chains.ts';
 
-const facets = [...filterFacets, 'labels', 'targets', 'ipFamily'] as const;
+const facets = [...filterFacets, 'namespace', 'labels', 'targets', 'ipFamily'] as const;
 type Client = Facets<(typeof facets)[number]>;
 
 /** All listeners of gateways. */
