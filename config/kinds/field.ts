@@ -1,18 +1,21 @@
 // The words in which kinds are written: one builder for each type of field, all optional unless `required` says otherwise.
-import {
-  type Static,
-  type TArray,
-  type TBoolean,
-  type TEnum,
-  type TInteger,
-  type TNumber,
-  type TObject,
-  type TOptional,
-  type TRecord,
-  type TSchema,
-  type TString,
-  type TUnknown,
-  Type,
+//
+// TypeBox gives the types of these JSON Schemas and of their values. The schemas themselves are plain objects: its code
+// would be a fifth of all modules that a start has to load.
+import type {
+  Static,
+  TArray,
+  TBoolean,
+  TEnum,
+  TInteger,
+  TNumber,
+  TObject,
+  TOptional,
+  TRecord,
+  TSchema,
+  TString,
+  TUnion,
+  TUnknown,
 } from 'typebox';
 import type { CrdKeywords } from './crd-keywords.ts';
 
@@ -63,62 +66,71 @@ export function message<P extends Record<string, TSchema>>(
   fields: P,
   options: MessageOptions = {},
 ): Message<P> {
-  const properties: Record<string, TSchema> = {};
-  for (const [name, schema] of Object.entries(fields)) {
-    properties[name] = '~required' in schema ? schema : Type.Optional(schema);
-  }
-  // The cast says only what the loop did: the same names, made optional where not required.
-  return Type.Object(properties, { description, ...options }) as unknown as Message<P>;
+  const required = Object.entries(fields).flatMap(([name, schema]) => ('~required' in schema ? [name] : []));
+  return schemaOf<Message<P>>({
+    type: 'object',
+    ...(required.length > 0 ? { required } : {}),
+    properties: { ...fields },
+    description,
+    ...options,
+  });
 }
 
 /** Marks a field of a message as one that must be set. */
 export function required<S extends TSchema>(schema: S): Required<S> {
-  return copyOf(schema, {}, { '~required': true }) as unknown as Required<S>;
+  return marked({ ...schema }) as Required<S>;
 }
 
 /** A string. */
 export function text(description: string, options: FieldOptions = {}): TString {
-  return Type.String({ description, ...options });
+  return schemaOf({ type: 'string', description, ...options });
 }
 
 /** A boolean, or protobuf's BoolValue. */
 export function flag(description: string, options: FieldOptions = {}): TBoolean {
-  return Type.Boolean({ description, ...options });
+  return schemaOf({ type: 'boolean', description, ...options });
 }
 
 /** A signed 32-bit integer. JSON may hold it as a decimal string. */
 export function int32(description: string, options: FieldOptions = {}): TInteger {
-  return Type.Integer({ description, format: 'int32', minimum: -2147483648, maximum: 2147483647, ...options });
+  return schemaOf({
+    type: 'integer',
+    description,
+    format: 'int32',
+    minimum: -2147483648,
+    maximum: 2147483647,
+    ...options,
+  });
 }
 
 /** An unsigned 32-bit integer. JSON may hold it as a decimal string. */
 export function uint32(description: string, options: FieldOptions = {}): TInteger {
-  return Type.Integer({ description, format: 'uint32', minimum: 0, maximum: 4294967295, ...options });
+  return schemaOf({ type: 'integer', description, format: 'uint32', minimum: 0, maximum: 4294967295, ...options });
 }
 
 /** A signed 64-bit integer, exact up to 2^53. JSON may hold it as a decimal string. */
 export function int64(description: string, options: FieldOptions = {}): TInteger {
-  return Type.Integer({ description, format: 'int64', ...options });
+  return schemaOf({ type: 'integer', description, format: 'int64', ...options });
 }
 
 /** An unsigned 64-bit integer, exact up to 2^53. JSON may hold it as a decimal string. */
 export function uint64(description: string, options: FieldOptions = {}): TInteger {
-  return Type.Integer({ description, format: 'uint64', minimum: 0, ...options });
+  return schemaOf({ type: 'integer', description, format: 'uint64', minimum: 0, ...options });
 }
 
 /** A floating-point number. */
 export function decimal(description: string, options: FieldOptions = {}): TNumber {
-  return Type.Number({ description, format: 'double', ...options });
+  return schemaOf({ type: 'number', description, format: 'double', ...options });
 }
 
 /** A duration in Go's notation, `1h30m`, `250ms`, `-1.5s`; config/duration.ts gives its value. */
 export function duration(description: string, options: FieldOptions = {}): TString {
-  return Type.String({ description, format: 'duration', ...options });
+  return schemaOf({ type: 'string', description, format: 'duration', ...options });
 }
 
 /** Bytes in base64. */
 export function bytes(description: string, options: FieldOptions = {}): TString {
-  return Type.String({ description, format: 'byte', ...options });
+  return schemaOf({ type: 'string', description, format: 'byte', ...options });
 }
 
 /**
@@ -130,16 +142,18 @@ export function choice<const N extends readonly string[]>(
   description: string,
   options: FieldOptions = {},
 ): TEnum<Exclude<N[number], ''>[]> {
-  const schema = Type.Enum(
-    names.filter((name) => name !== ''),
-    { description, type: 'string', numbers: names, ...options },
-  );
-  return schema as unknown as TEnum<Exclude<N[number], ''>[]>;
+  return schemaOf({
+    enum: names.filter((name) => name !== ''),
+    description,
+    type: 'string',
+    numbers: names,
+    ...options,
+  });
 }
 
 /** A list. */
 export function listOf<S extends TSchema>(item: S, description: string, options: FieldOptions = {}): TArray<S> {
-  return Type.Array(item, { description, ...options });
+  return schemaOf({ type: 'array', items: item, description, ...options });
 }
 
 /** A map from strings. */
@@ -148,7 +162,7 @@ export function mapOf<S extends TSchema>(
   description: string,
   options: FieldOptions = {},
 ): TRecord<'^.*$', S> {
-  return Type.Record(Type.String(), value, { description, ...options }) as unknown as TRecord<'^.*$', S>;
+  return schemaOf({ type: 'object', patternProperties: { '^.*$': value }, description, ...options });
 }
 
 /** A map whose keys are unsigned 32-bit integers, written as strings. */
@@ -157,42 +171,42 @@ export function mapByNumber<S extends TSchema>(
   description: string,
   options: FieldOptions = {},
 ): TRecord<'^.*$', S> {
-  const schema = Type.Record(Type.String(), value, { description, keyFormat: 'uint32', ...options });
-  return schema as unknown as TRecord<'^.*$', S>;
+  return schemaOf({
+    type: 'object',
+    patternProperties: { '^.*$': value },
+    description,
+    keyFormat: 'uint32',
+    ...options,
+  });
 }
 
 /** Any JSON object (google.protobuf.Struct). */
 export function struct(description: string, options: FieldOptions = {}): TRecord<'^.*$', TUnknown> {
-  return mapOf(Type.Unknown(), description, options);
+  return mapOf(schemaOf<TUnknown>({}), description, options);
 }
 
 /** Any JSON value (google.protobuf.Value). */
 export function anything(description: string, options: FieldOptions = {}): TUnknown {
-  return Type.Unknown({ description, ...options });
+  return schemaOf({ description, ...options });
 }
 
 /** An integer or a string (Kubernetes' IntOrString). */
-export function intOrText(description: string, options: FieldOptions = {}) {
-  return Type.Union([Type.Integer(), Type.String()], { description, ...options });
+export function intOrText(description: string, options: FieldOptions = {}): TUnion<[TInteger, TString]> {
+  return schemaOf({ anyOf: [{ type: 'integer' }, { type: 'string' }], description, ...options });
 }
 
 /** The same schema under another sentence, for a message used in several places. */
 export function described<S extends TSchema>(schema: S, description: string, options: FieldOptions = {}): S {
-  return copyOf(schema, { description, ...options }, {}) as unknown as S;
+  const copy = { ...schema, description, ...options };
+  return ('~required' in schema ? marked(copy) : copy) as S;
 }
 
-// TypeBox keeps its own marks ('~kind', '~optional') in properties that are not enumerable, so that spreading loses them.
-function copyOf(schema: TSchema, shown: object, hidden: Readonly<Record<string, unknown>>): object {
-  const copy = { ...schema, ...shown };
-  const marks = { ...marksOf(schema), ...hidden };
-  for (const [key, value] of Object.entries(marks)) Object.defineProperty(copy, key, { value, configurable: true });
-  return copy;
+/** The builder's own return type says what the keywords mean. */
+function schemaOf<S extends TSchema>(keywords: object): S {
+  return keywords as unknown as S;
 }
 
-function marksOf(schema: TSchema): Record<string, unknown> {
-  const marks: Record<string, unknown> = {};
-  for (const key of Reflect.ownKeys(schema)) {
-    if (typeof key === 'string' && key.startsWith('~')) marks[key] = Reflect.get(schema, key);
-  }
-  return marks;
+// No keyword of JSON Schema, so that it does not show and is not spread along.
+function marked(schema: object): object {
+  return Object.defineProperty(schema, '~required', { value: true });
 }
