@@ -67,6 +67,7 @@ export const suites: readonly Suite[] = [
   },
   conformance('validation', 4, ['the API server']),
   conformance('xds', 1),
+  conformance('simulation', 0),
   conformance('inject', 0),
 ];
 

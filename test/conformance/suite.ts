@@ -1,6 +1,15 @@
 // Reads the cases of the xds and simulation suites, and turns their input into Meltemi's own.
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JsonObject } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
+import type { MeshConfig } from '../../config/mesh.ts';
+import type { Graph } from '../../discovery/graph/graph.ts';
+import { parseNode } from '../../discovery/proxy/node.ts';
+import type { Proxy } from '../../discovery/proxy/proxy.ts';
+import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
+import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { connect, graphOf, testFacts } from '../support/world.ts';
 
 /** A proxy as a case describes it (suites/README.md, shared conventions). */
 export interface CaseProxy {
@@ -77,7 +86,7 @@ export function skipReason(c: Case): string | undefined {
 }
 
 /** All objects of a case as they would stand in the API server, aged by `creationRank` where the case gives one. */
-export function objectsOf(input: CaseInput): readonly CaseObject[] {
+function objectsOf(input: CaseInput): readonly CaseObject[] {
   const istio = (input.istio ?? []).map((object, i) => {
     const rank = input.creationRank?.[i];
     if (rank === undefined || object.metadata['creationTimestamp'] !== undefined) return object;
@@ -96,7 +105,7 @@ function networksOf(input: CaseInput): readonly CaseObject[] {
 }
 
 /** The mesh configuration of a case: the suite's default with the case's differences (suites/README.md). */
-export function meshOf(folder: string, input: CaseInput): Readonly<Record<string, unknown>> {
+function meshOf(folder: string, input: CaseInput): Readonly<Record<string, unknown>> {
   const base = JSON.parse(readFileSync(join(folder, '..', 'default-mesh.json'), 'utf8')) as Record<string, unknown>;
   const { _unset, defaultConfig, ...over } = (input.meshConfig ?? {}) as Record<string, unknown>;
   for (const field of (_unset as string[] | undefined) ?? []) delete base[field];
@@ -104,5 +113,42 @@ export function meshOf(folder: string, input: CaseInput): Readonly<Record<string
     ...base,
     ...over,
     defaultConfig: { ...(base['defaultConfig'] as object), ...(defaultConfig as object | undefined) },
+  };
+}
+
+/** A case's world, with its proxy connected. */
+export function worldOf(
+  folder: string,
+  input: CaseInput,
+  proxy: CaseProxy,
+): { readonly graph: Graph; readonly client: ProxyClass } {
+  const graph = graphOf(objectsOf(input), meshOf(folder, input) as unknown as MeshConfig, {
+    ...testFacts,
+    cluster: input.clusterID ?? 'Kubernetes',
+    // The oracle's objects had no domain, so short names in rules became `name.namespace`.
+    ruleDomain: '',
+    features: input.env ?? {},
+  });
+  return { graph, client: connect(graph, proxyOf(proxy)) };
+}
+
+/** A case's proxy as its Node message makes it, with the namespace that the case says decides. */
+function proxyOf(proxy: CaseProxy): Proxy {
+  const { region = '', zone = '', subZone = '' } = proxy.locality ?? {};
+  const labels = proxy.metadata['LABELS'] ?? proxy.labels ?? {};
+  const node = create(NodeSchema, {
+    id: proxy.nodeId,
+    metadata: { ...proxy.metadata, LABELS: labels, INSTANCE_IPS: proxy.ipAddresses.join(',') } as unknown as JsonObject,
+    locality: { region, zone, subZone },
+  });
+  const parsed = parseNode(node);
+  if (parsed.kind === 'invalid') throw new Error(parsed.problem.message);
+  return {
+    ...parsed.proxy,
+    // Upstream's tests give some gateways a pod of another namespace than their metadata's, which decides in Istio.
+    workload: { ...parsed.proxy.workload, namespace: parsed.proxy.namespace },
+    namespace: proxy.namespace,
+    dnsDomain: proxy.dnsDomain,
+    labels: { ...parsed.proxy.labels, ...proxy.labels },
   };
 }

@@ -1,16 +1,10 @@
 // Runs the suite `xds`: the resources of each case's proxy against those of Istio, level by level.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { JsonObject } from '@bufbuild/protobuf';
-import { create } from '@bufbuild/protobuf';
-import type { MeshConfig } from '../../config/mesh.ts';
 import { findResource, listResources, type ResourceJson, routeNamesOf } from '../../discovery/dump.ts';
-import { parseNode } from '../../discovery/proxy/node.ts';
-import type { Proxy } from '../../discovery/proxy/proxy.ts';
-import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { connect, graphOf, jsonOf, testFacts } from '../support/world.ts';
+import { jsonOf } from '../support/world.ts';
 import type { Outcome } from './runner.ts';
-import { type Case, type CaseInput, type CaseProxy, meshOf, objectsOf, readCases, skipReason } from './suite.ts';
+import { type Case, readCases, skipReason, worldOf } from './suite.ts';
 import { compareResources, type Difference, levels, type ResourceSet } from './xds-compare.ts';
 
 interface XdsCase extends Case {
@@ -55,15 +49,8 @@ export async function run(folder: string, out: (line: string) => void, show = ''
 }
 
 /** The resources of a case's proxy, as Meltemi gives them. */
-export function resourcesOf(folder: string, input: CaseInput, proxy: CaseProxy): ResourceSet {
-  const graph = graphOf(objectsOf(input), meshOf(folder, input) as unknown as MeshConfig, {
-    ...testFacts,
-    cluster: input.clusterID ?? 'Kubernetes',
-    // The oracle's objects had no domain, so short names in rules became `name.namespace`.
-    ruleDomain: '',
-    features: input.env ?? {},
-  });
-  const client = connect(graph, proxyOf(proxy));
+function resourcesOf(folder: string, c: Case): ResourceSet {
+  const { graph, client } = worldOf(folder, c.input, c.proxy);
   const clusters = listResources(graph, client, 'cluster').map(jsonOf);
   const listeners = listResources(graph, client, 'listener').map(jsonOf);
   const find = (type: 'route' | 'endpoint', names: readonly string[]): ResourceJson[] =>
@@ -73,27 +60,6 @@ export function resourcesOf(folder: string, input: CaseInput, proxy: CaseProxy):
     });
   const edsNames = clusters.flatMap((cluster) => (cluster['type'] === 'EDS' ? [serviceNameOf(cluster)] : []));
   return { clusters, listeners, routes: find('route', routeNamesOf(listeners)), endpoints: find('endpoint', edsNames) };
-}
-
-/** A case's proxy as its Node message makes it, with the namespace that the case says decides. */
-export function proxyOf(proxy: CaseProxy): Proxy {
-  const { region = '', zone = '', subZone = '' } = proxy.locality ?? {};
-  const labels = proxy.metadata['LABELS'] ?? proxy.labels ?? {};
-  const node = create(NodeSchema, {
-    id: proxy.nodeId,
-    metadata: { ...proxy.metadata, LABELS: labels, INSTANCE_IPS: proxy.ipAddresses.join(',') } as unknown as JsonObject,
-    locality: { region, zone, subZone },
-  });
-  const parsed = parseNode(node);
-  if (parsed.kind === 'invalid') throw new Error(parsed.problem.message);
-  return {
-    ...parsed.proxy,
-    // Upstream's tests give some gateways a pod of another namespace than their metadata's, which decides in Istio.
-    workload: { ...parsed.proxy.workload, namespace: parsed.proxy.namespace },
-    namespace: proxy.namespace,
-    dnsDomain: proxy.dnsDomain,
-    labels: { ...parsed.proxy.labels, ...proxy.labels },
-  };
 }
 
 function judge(folder: string, c: XdsCase, pool: Pool): readonly Difference[] {
@@ -110,7 +76,7 @@ function judge(folder: string, c: XdsCase, pool: Pool): readonly Difference[] {
     endpoints: wanted('endpoints'),
   };
   try {
-    return compareResources(want, resourcesOf(folder, c.input, c.proxy));
+    return compareResources(want, resourcesOf(folder, c));
   } catch (error) {
     const what = `threw ${error instanceof Error ? (error.stack ?? error.message).split('\n').slice(0, 3).join(' ') : String(error)}`;
     return levels.map((level) => ({ level, what }));
