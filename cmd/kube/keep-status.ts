@@ -54,9 +54,13 @@ export function keepObjectStatus(
     count: (outcome) => counter.inc({ writer: 'objects', outcome }),
     log: (message) => leading.log.warn(message),
   });
-  const lead = whileLeading({ ...leading, lease: statusLease(settings.revision) }, (leads) => {
-    board?.lead(leads);
-    status.lead(leads);
+  let leads = false;
+  const lead = whileLeading({ ...leading, lease: statusLease(settings.revision) }, (now) => {
+    leads = now;
+    const looked = board?.lead(now);
+    // A new leader shall not say less than the others know.
+    if (now && looked !== undefined) void looked.then(() => leads && status.lead(true));
+    else status.lead(now);
   });
   return endingInTurn(status, board === undefined ? lead : endingInTurn(board, lead));
 }

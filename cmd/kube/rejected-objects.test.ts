@@ -52,6 +52,13 @@ describe('objects', () => {
   });
 });
 
+test('resources without such objects are not reported', () => {
+  expect(report(stream('cluster', 'why', { c: ['Service a/b', 'Sidecar a/gone'] }))).toEqual({
+    resources: [],
+    more: 0,
+  });
+});
+
 describe('words', () => {
   const of = (...streams: readonly RejectingStream[]) => told(...streams)['Gateway a/g'];
   const gateway = (type: ResourceType, message: string, ...names: readonly string[]) =>

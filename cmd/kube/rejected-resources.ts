@@ -49,19 +49,22 @@ interface Counted {
   proxies: number;
 }
 
-/** What the clients of some streams reject. `find` gives the objects that there are. */
+/** What the clients of some streams reject of what is made of mesh objects. `find` gives the objects that there are. */
 export function rejectedResources(streams: Iterable<RejectingStream>, find: FindObject): RejectionReport {
   const { counted, more } = collect(streams);
-  const resources = counted.map(({ type, name, message, sources, proxies }): RejectedResource => {
+  const resources = counted.flatMap(({ type, name, message, sources, proxies }): readonly RejectedResource[] => {
     const objects = sources.flatMap((source) => meshObject(source, find)).sort(byLikelihood);
-    return {
+    // There is nobody to be told of it.
+    if (objects.length === 0) return [];
+    const resource: RejectedResource = {
       type,
       name: clip(name),
       reason: reasonOf(type, message),
       proxies: roundedDown(proxies),
       objects: objects.slice(0, rejectionLimits.objects).map(({ kind, metadata }) => `${kind} ${keyOf(metadata)}`),
-      others: roundedDown(Math.max(0, objects.length - 1)),
+      others: roundedDown(objects.length - 1),
     };
+    return [resource];
   });
   return { resources, more };
 }

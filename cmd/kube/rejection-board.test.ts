@@ -48,8 +48,7 @@ async function pair() {
   const [board, clock] = [new MemoryBoard(), new FakeClock()];
   const a = await replica(board, clock, 'a');
   const b = await replica(board, clock, 'b', 3_600_000);
-  a.shared.lead(true);
-  await settled();
+  await a.shared.lead(true);
   return { board, clock, a, b };
 }
 
@@ -96,12 +95,17 @@ describe('a leader', () => {
     await clock.pass(2 * roundMs);
     await a.shared[Symbol.asyncDispose]();
     await clock.pass(leaseMs);
-    b.shared.lead(true);
-    await settled();
-    await settled();
+    await b.shared.lead(true);
     expect(b.told()).toContain('listener l1 is rejected by 1 proxy: bad; so is 1 more resource');
     await clock.pass(leaseMs + roundMs);
     expect(b.told()).toBe('listener l2 is rejected by 1 proxy: bad');
+  });
+
+  test('does not wait for ever to hear of the others', async () => {
+    const { board, b } = await pair();
+    board.down = true;
+    await b.shared.lead(true);
+    expect(b.outcomes).toEqual(['failed']);
   });
 
   test('that cannot read for a while forgets nobody for that', async () => {
@@ -130,7 +134,7 @@ describe('a leader', () => {
 describe('writes', () => {
   test('there are none, and no reads but the leader’s, while nothing is rejected', async () => {
     const { board, clock, a } = await pair();
-    a.shared.lead(false);
+    await a.shared.lead(false);
     const { reads } = board;
     await clock.pass(100 * leaseMs);
     expect([board.reads, board.writes]).toEqual([reads, 0]);

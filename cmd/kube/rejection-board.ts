@@ -46,6 +46,8 @@ export class RejectionBoard implements AsyncDisposable {
   #ended = false;
   #leads = false;
   #pause = new AbortController();
+  /** Those that wait for a round that is yet to begin. */
+  readonly #waiting: (() => void)[] = [];
   /** The others' reports as seen last, in the order of names. */
   #sightings: ReadonlyMap<string, Sighting> = new Map();
   #readAt = Number.NEGATIVE_INFINITY;
@@ -59,12 +61,14 @@ export class RejectionBoard implements AsyncDisposable {
     this.#running = this.#run();
   }
 
-  /** Told by the election: who leads reads the others' reports, soon. */
-  lead(leading: boolean): void {
+  /** Told by the election. Resolves when a new leader has read the others' reports, or could not. */
+  lead(leading: boolean): Promise<void> {
     this.#leads = leading;
     // What was seen some time ago may not hold any more.
     this.#sightings = new Map();
-    if (leading) this.#pause.abort();
+    if (!leading) return Promise.resolve();
+    this.#pause.abort();
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** What all replicas know, this one as of now and the others as read last, in the order of their names. */
@@ -88,7 +92,9 @@ export class RejectionBoard implements AsyncDisposable {
     const { leaseMs, random, sleep } = this.#options;
     while (!this.#ended) {
       this.#pause = new AbortController();
+      const waiting = this.#waiting.splice(0);
       await this.#round();
+      for (const done of waiting) done();
       if (this.#ended) return;
       await sleep((leaseMs / looksPerLease) * (0.8 + 0.4 * random()), this.#pause.signal);
     }
