@@ -16,7 +16,7 @@ export interface StreamOwner {
 export interface OwnResources {
   /** Whether the name belongs here and not to the class; asked before `get`. */
   readonly serves: (type: ResourceType, name: string) => boolean;
-  /** The present resource; undefined while there is none. */
+  /** The present resource; undefined while there is none, which the client is told nothing of. */
   readonly get: (type: ResourceType, name: string) => EncodedResource | undefined;
   /** The client accepted a response that held this resource, so that what it replaced may be retired. */
   readonly acknowledged?: (type: ResourceType, resource: EncodedResource) => void;

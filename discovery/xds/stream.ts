@@ -122,8 +122,8 @@ export class XdsStream implements ChannelOwner {
     if (!this.closed) this.#host.due(this);
   };
 
-  readonly resolve = (type: ResourceType, name: string): EncodedResource | 'class' | undefined => {
-    if (this.#own?.serves(type, name) === true) return this.#own.get(type, name);
+  readonly resolve = (type: ResourceType, name: string): EncodedResource | 'class' | 'later' | undefined => {
+    if (this.#own?.serves(type, name) === true) return this.#own.get(type, name) ?? 'later';
     if (type !== 'secret') return 'class';
     const owner = this.#owner();
     return owner !== undefined && this.#host.authorizeSecret(owner, name) ? 'class' : undefined;
