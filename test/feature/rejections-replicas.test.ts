@@ -1,10 +1,10 @@
 // Rejections that the status of an object tells, whichever of two replicas the proxy is connected to, on a real API server.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { typeUrls } from '../../discovery/xds-types.ts';
-import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
+import type { TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { installDefinitions, leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import { holderOf, installDefinitions, leaseNamed, leastPrivilege, replica } from '../support/kubernetes-plane.ts';
 import { sleep, waitFor } from '../support/wait.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { connect, type GrpcConnection } from '../support/xds/grpc-client.ts';
@@ -28,11 +28,7 @@ const gateway: KubeObject = {
     servers: [{ hosts: ['*'], port: { number: 8080, name: 'http', protocol: 'HTTP' } }],
   },
 };
-const leaseOf = (name: string): KubeObject => ({
-  apiVersion: 'coordination.k8s.io/v1',
-  kind: 'Lease',
-  metadata: { name, namespace: systemNamespace },
-});
+const reportsLease = leaseNamed('istiod-rejections');
 
 beforeAll(async () => {
   server = await startApiServer();
@@ -48,7 +44,7 @@ afterAll(async () => {
 });
 
 function startPlane(name: Name): Promise<TestDiscovery> {
-  return startDiscovery({ kubeconfig, environment: { POD_NAME: name, LEASE_DURATION: `${leaseMs}ms` } });
+  return replica(kubeconfig, name, { environment: { LEASE_DURATION: `${leaseMs}ms` } });
 }
 
 function otherThan(name: Name): Name {
@@ -57,10 +53,8 @@ function otherThan(name: Name): Name {
 
 async function leader(): Promise<Name> {
   return waitFor('a leader', async () => {
-    const { holderIdentity } = (await server.client.get(leaseOf('istio-status-leader')))['spec'] as {
-      readonly holderIdentity?: Name;
-    };
-    return holderIdentity !== undefined && planes[holderIdentity]?.child.running === true && holderIdentity;
+    const holder = (await holderOf(server.client, 'istio-status-leader')) as Name | undefined;
+    return holder !== undefined && planes[holder]?.child.running === true && holder;
   });
 }
 
@@ -113,7 +107,7 @@ async function waitForStatus(expected: string | undefined): Promise<void> {
 }
 
 async function reports(): Promise<Readonly<Record<string, string>>> {
-  const { metadata } = await server.client.get(leaseOf('istiod-rejections'));
+  const { metadata } = await server.client.get(reportsLease);
   return (metadata['annotations'] ?? {}) as Readonly<Record<string, string>>;
 }
 
@@ -172,11 +166,11 @@ test('of a replica that dies go with it, after the lease and not before', async 
 }, 90_000);
 
 test('cost nothing where there are none, and nobody wants more rights than it has', async () => {
-  const before = (await server.client.get(leaseOf('istiod-rejections'))).metadata['resourceVersion'];
+  const before = (await server.client.get(reportsLease)).metadata['resourceVersion'];
   const versions = async () => (await server.client.get(gateway)).metadata['resourceVersion'];
   const version = await versions();
   await sleep(2 * leaseMs);
-  expect((await server.client.get(leaseOf('istiod-rejections'))).metadata['resourceVersion']).toBe(before);
+  expect((await server.client.get(reportsLease)).metadata['resourceVersion']).toBe(before);
   expect(await versions()).toBe(version);
   for (const name of names) {
     expect(planes[name].child.output()).not.toMatch(/forbidden/i);
