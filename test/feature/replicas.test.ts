@@ -128,6 +128,23 @@ const world: readonly KubeObject[] = [
     ],
   }),
   secret,
+  // Of some that are in each other's way the older counts, and of those of one second the first by name.
+  mesh('VirtualService', 'web-again', { hosts: ['web'], http: [{ route: [{ destination: { host: 'echo' } }] }] }),
+  mesh('DestinationRule', 'web-again', { host: 'web', subsets: [{ name: 'v3', labels: { version: 'v3' } }] }),
+  mesh('ServiceEntry', 'outside-again', {
+    hosts: ['one.example.com', 'three.example.com'],
+    ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+    resolution: 'DNS',
+  }),
+  mesh('Gateway', 'entry-again', {
+    selector: { istio: 'ingressgateway' },
+    servers: [{ hosts: ['other.example.com'], port: { number: 8080, name: 'http-again', protocol: 'HTTP' } }],
+  }),
+  mesh('VirtualService', 'other', {
+    hosts: ['other.example.com'],
+    gateways: ['entry-again', 'entry'],
+    http: [{ route: [{ destination: { host: 'echo', port: { number: 7070 } } }] }],
+  }),
   gateway,
 ];
 
