@@ -212,9 +212,10 @@ describe('the publisher', () => {
     expect([...changed.keys()]).toEqual(['y']);
   });
 
-  test('an own resource that is not there yet is not told to be gone, and only sent where it differs', async () => {
+  test('an own resource that is not there yet is not told to be gone; what the client brought along counts as accepted', async () => {
     let text: string | undefined;
     let notify: ((type: 'secret', names: readonly string[]) => void) | undefined;
+    const acknowledged: string[] = [];
     const of = (is: string): EncodedResource => encodeResource(secret, 'default', Buffer.from(is));
     const mesh = start({
       openOwnResources: (_owner, changed) => {
@@ -222,15 +223,19 @@ describe('the publisher', () => {
         return {
           serves: (type, name) => type === 'secret' && name === 'default',
           get: () => (text === undefined ? undefined : of(text)),
+          acknowledged: (_type, { version }) => acknowledged.push(version),
           close: () => {},
         };
       },
     });
-    for (const [had, sent] of [
-      ['default=old', ['default=new']],
-      ['default=new', []],
+    // Made after the client came, or there already.
+    for (const [had, before, sent] of [
+      ['default=old', undefined, ['default=new']],
+      ['default=new', undefined, []],
+      ['default=new', 'default=new', []],
     ] as const) {
-      text = undefined;
+      text = before;
+      acknowledged.length = 0;
       const client = mesh.open('delta');
       await client.delta({
         node: sidecarNode(),
@@ -240,9 +245,10 @@ describe('the publisher', () => {
       });
       expect(client.take().map(({ resources, removed }) => [resources.size, removed])).toEqual([[0, []]]);
       text = 'default=new';
-      notify?.('secret', ['default']);
+      if (before === undefined) notify?.('secret', ['default']);
       await settled();
       expect(client.take().map(({ resources }) => resources.get('default'))).toEqual(sent);
+      expect(acknowledged).toEqual(had === 'default=new' ? [of(had).version] : []);
       client.stream.close();
     }
   });
