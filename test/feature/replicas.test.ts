@@ -250,6 +250,7 @@ function newClient(client: Client, variant: Variant): Wanderer {
 }
 
 function visit(wanderer: Wanderer, index: number, until?: (visit: Visit) => boolean): Promise<Visit> {
+  (planes[index] as TestDiscovery).child.assertRunning();
   return wanderer.visit(connections[index] as GrpcConnection, headers, until);
 }
 
