@@ -26,6 +26,11 @@ export function addClusterMetrics(parts: ClusterMetricsParts): void {
   const { registry, store, graph, streams, now } = parts;
   const gauge = gaugeIn(registry);
   gauge('pilot_services', 'Services known, of all registries.', () => graph.read(serviceKeys, 'all').length);
+  gauge(
+    'meltemi_graph_cells',
+    'Values that are remembered of the mesh: what was read and made of it.',
+    () => graph.size,
+  );
   gauge('pilot_virt_services', 'VirtualServices known.', () => store.count('VirtualService'));
   gauge('pilot_no_ip', 'Connected sidecars whose workload no service is for.', () => unserved(streams()));
   countUpdates(registry, store);

@@ -95,6 +95,8 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     ...(settings.sharedMeshConfig === undefined ? {} : { sharedMeshConfig: settings.sharedMeshConfig }),
     features: settings.features,
   });
+  // Asked for with every certificate, where perhaps no proxy makes the graph keep it.
+  graph.hold(mesh, 'mesh');
   const meshNow = (): MeshConfig => graph.read(mesh, 'mesh');
   const identity = await openIdentity({
     settings,

@@ -3,7 +3,7 @@ import { fromBinary, type Registry, toJson } from '@bufbuild/protobuf';
 import { AnySchema, anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { Graph } from './graph/graph.ts';
 import type { ProxyClass } from './proxy/proxy-class.ts';
-import type { EncodedResource } from './resource.ts';
+import { anyBytesOf, type EncodedResource } from './resource.ts';
 import { translators } from './translate/table.ts';
 import type { ResourceType } from './xds-types.ts';
 
@@ -37,7 +37,7 @@ export function findResource(
 
 /** A resource as JSON, with every Any expanded and no private key. Throws where the registry lacks its type. */
 export function jsonOf(resource: EncodedResource, registry: Registry): ResourceJson {
-  const any = fromBinary(AnySchema, resource.any);
+  const any = fromBinary(AnySchema, anyBytesOf(resource));
   const message = anyUnpack(any, registry);
   const schema = message === undefined ? undefined : registry.getMessage(message.$typeName);
   if (message === undefined || schema === undefined) throw new Error(`no schema for ${any.typeUrl}`);

@@ -8,30 +8,64 @@ export interface EncodedResource {
   readonly name: string;
   /** Hash of the content (22 characters). */
   readonly version: string;
-  /** Serialised google.protobuf.Any: an element of DiscoveryResponse.resources. */
-  readonly any: Uint8Array;
+  /** Serialised google.protobuf.Any, an element of DiscoveryResponse.resources, in pieces that resources may share. */
+  readonly pieces: readonly Uint8Array[];
+  /** Bytes of all pieces. */
+  readonly size: number;
 }
 
-/**
- * Wraps a serialised message. It may be given as parts that were serialised before and only have to be joined: they are
- * copied once, whatever their number.
- */
+/** Part of a serialised message that many resources have in common: it is in memory, and hashed, once. */
+export interface SharedBytes {
+  readonly bytes: Uint8Array;
+  /** Hash of the bytes. */
+  readonly hash: string;
+}
+
+/** Joins parts into what resources share. */
+export function sharedBytes(parts: readonly Uint8Array[]): SharedBytes {
+  const bytes = joinBytes(parts);
+  return Object.freeze({ bytes, hash: createHash('sha1').update(bytes).digest('base64url') });
+}
+
+/** Wraps a serialised message. Given in parts, those that are shared stay as they are and the others are copied once. */
 export function encodeResource(
   typeUrl: string,
   name: string,
-  value: Uint8Array | readonly Uint8Array[],
+  value: Uint8Array | readonly (Uint8Array | SharedBytes)[],
 ): EncodedResource {
   const parts = value instanceof Uint8Array ? [value] : value;
-  const size = parts.reduce((total, part) => total + part.length, 0);
   const header = new BinaryWriter()
     .tag(1, WireType.LengthDelimited)
     .string(typeUrl)
     .tag(2, WireType.LengthDelimited)
-    .uint32(size)
+    .uint32(parts.reduce((total, part) => total + ('hash' in part ? part.bytes : part).length, 0))
     .finish();
-  const any = joinBytes([header, ...parts]);
-  const version = createHash('sha1').update(any).digest('base64url').slice(0, 22);
-  return Object.freeze({ typeUrl, name, version, any });
+  const hash = createHash('sha1');
+  const pieces: Uint8Array[] = [];
+  let own: Uint8Array[] = [];
+  const close = (): void => {
+    if (own.length > 0) pieces.push(joinBytes(own));
+    own = [];
+  };
+  for (const part of [header, ...parts]) {
+    if ('hash' in part) {
+      close();
+      pieces.push(part.bytes);
+      hash.update(part.hash);
+    } else {
+      own.push(part);
+      hash.update(part);
+    }
+  }
+  close();
+  const size = pieces.reduce((total, piece) => total + piece.length, 0);
+  return Object.freeze({ typeUrl, name, version: hash.digest('base64url').slice(0, 22), pieces, size });
+}
+
+/** The google.protobuf.Any in one piece, for whoever wants to read it. */
+export function anyBytesOf({ pieces }: Pick<EncodedResource, 'pieces'>): Uint8Array {
+  const [only] = pieces;
+  return pieces.length === 1 && only !== undefined ? only : joinBytes(pieces);
 }
 
 /** Equality of resources is equality of their versions: what early cut-off compares. */

@@ -1,7 +1,7 @@
 // What a proxy should hold by now, in the form of Envoy's own config dump, without any private key.
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Any, AnySchema, anyPack } from '@bufbuild/protobuf/wkt';
-import type { EncodedResource } from '../resource.ts';
+import { anyBytesOf, type EncodedResource } from '../resource.ts';
 import type { XdsStream } from '../xds/stream.ts';
 import type { ResourceType } from '../xds-types.ts';
 
@@ -29,27 +29,37 @@ export async function configDump(
   const versionInfo = (type: ResourceType): string => stream.channels.get(type)?.sub.sent?.version ?? '';
   const clusters = create(shared.ClustersConfigDumpSchema, {
     versionInfo: versionInfo('cluster'),
-    dynamicActiveClusters: of('cluster').map(({ version, any }) => ({ versionInfo: version, cluster: read(any) })),
+    dynamicActiveClusters: of('cluster').map((resource) => ({
+      versionInfo: resource.version,
+      cluster: anyOf(resource),
+    })),
   });
   const listeners = create(shared.ListenersConfigDumpSchema, {
     versionInfo: versionInfo('listener'),
-    dynamicListeners: of('listener').map(({ name, version, any }) => ({
-      name,
-      activeState: { versionInfo: version, listener: read(any) },
+    dynamicListeners: of('listener').map((resource) => ({
+      name: resource.name,
+      activeState: { versionInfo: resource.version, listener: anyOf(resource) },
     })),
   });
   const routes = create(shared.RoutesConfigDumpSchema, {
-    dynamicRouteConfigs: of('route').map(({ version, any }) => ({ versionInfo: version, routeConfig: read(any) })),
+    dynamicRouteConfigs: of('route').map((resource) => ({
+      versionInfo: resource.version,
+      routeConfig: anyOf(resource),
+    })),
   });
   const secrets = create(dump.SecretsConfigDumpSchema, {
     dynamicActiveSecrets: await Promise.all(
-      of('secret').map(async ({ name, version, any }) => ({ name, versionInfo: version, secret: await redact(any) })),
+      of('secret').map(async (resource) => ({
+        name: resource.name,
+        versionInfo: resource.version,
+        secret: await redact(anyOf(resource)),
+      })),
     ),
   });
   const endpoints = create(shared.EndpointsConfigDumpSchema, {
-    dynamicEndpointConfigs: of('endpoint').map(({ version, any }) => ({
-      versionInfo: version,
-      endpointConfig: read(any),
+    dynamicEndpointConfigs: of('endpoint').map((resource) => ({
+      versionInfo: resource.version,
+      endpointConfig: anyOf(resource),
     })),
   });
   return [
@@ -70,13 +80,12 @@ export function resourcesOf(stream: XdsStream, type: ResourceType): readonly Enc
 }
 
 /** The Any that a resource is on the wire. */
-export function read(any: Uint8Array): Any {
-  return fromBinary(AnySchema, any);
+export function anyOf(resource: EncodedResource): Any {
+  return fromBinary(AnySchema, anyBytesOf(resource));
 }
 
-async function redact(any: Uint8Array): Promise<Any> {
+async function redact(wrapped: Any): Promise<Any> {
   const { SecretSchema } = await import('../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts');
-  const wrapped = read(any);
   const secret = fromBinary(SecretSchema, wrapped.value);
   const hidden = { specifier: { case: 'inlineString' as const, value: '[redacted]' } };
   const { type } = secret;

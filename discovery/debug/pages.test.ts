@@ -81,7 +81,7 @@ describe('debug pages', () => {
     });
     expect(await debug.page('connections', {}, local)).toMatchObject({ json: { totalClients: 1 } });
     expect(await debug.page('cachez', {}, local)).toMatchObject({
-      json: { resources: 1, views: [{ type: 'cluster', streams: 1, resources: 1 }] },
+      json: { resources: 1, cells: mesh.publisher.graph.size, views: [{ type: 'cluster', streams: 1, resources: 1 }] },
     });
     expect(await debug.page('nonsense', {}, local)).toBeUndefined();
     expect(await debug.page('list', {}, local)).toMatchObject({ json: expect.arrayContaining(['/debug/syncz']) });

@@ -7,7 +7,7 @@ import type { AnswerDebug } from '../xds/publisher-options.ts';
 import type { XdsStream } from '../xds/stream.ts';
 import type { ResourceType } from '../xds-types.ts';
 import { accessOf, type DebugAccess, type DebugCaller } from './access.ts';
-import { configDump, dumpTypes, read, resourcesOf } from './config-dump.ts';
+import { anyOf, configDump, dumpTypes, resourcesOf } from './config-dump.ts';
 import { adszJson, connectionsJson, findStream } from './streams.ts';
 import { statusOf } from './sync-status.ts';
 import { synczAnys, synczJson } from './syncz.ts';
@@ -130,7 +130,7 @@ function visible(streams: Iterable<XdsStream>, access: DebugAccess): ReturnType<
 }
 
 async function renderType(stream: XdsStream, type: ResourceType): Promise<unknown> {
-  return renderAll(resourcesOf(stream, type).map(({ any }) => read(any)));
+  return renderAll(resourcesOf(stream, type).map(anyOf));
 }
 
 async function renderAll(anys: readonly Any[]): Promise<readonly unknown[]> {
@@ -146,7 +146,7 @@ function cachezJson(publisher: Publisher): unknown {
     streams: view.viewers.size,
     resources: view.size,
   }));
-  return { resources: publisher.views.resources, counts: publisher.counts, views };
+  return { resources: publisher.views.resources, cells: publisher.graph.size, counts: publisher.counts, views };
 }
 
 function indexHtml(names: readonly string[]): string {

@@ -9,6 +9,8 @@ export const CHECK = 1;
 export const DIRTY = 2;
 /** The value is being computed. */
 export const RUNNING = 3;
+/** The graph has forgotten the cell. */
+export const DROPPED = 4;
 
 /** Readers up to which a list is kept, which is copied where one is added: it has no room to spare. */
 const mostListed = 32;
@@ -21,7 +23,7 @@ export class Cell {
   readonly key: unknown;
   readonly id: string;
   value: unknown = undefined;
-  state: typeof CLEAN | typeof CHECK | typeof DIRTY | typeof RUNNING = DIRTY;
+  state: typeof CLEAN | typeof CHECK | typeof DIRTY | typeof RUNNING | typeof DROPPED = DIRTY;
   /** Revision in which the value last became different. */
   changedAt = 0;
   /** Revision up to which the value is known to be right. */
@@ -29,8 +31,6 @@ export class Cell {
   deps: readonly Cell[] = none;
   /** Who read it: most cells have few readers or none, and a Set of their own would weigh more than the rest of them. */
   #readers: Set<Cell> | readonly Cell[] | Cell | undefined = undefined;
-  /** The graph has forgotten it. */
-  dropped = false;
   /** The items that a collection's member gave: the way on for explanations. */
   makes: readonly Cell[] = none;
   /** The last computation that read this cell, so that a dependency is recorded once. */

@@ -73,13 +73,126 @@ describe('graph', () => {
     expect(() => new Graph([]).read(loop, 'x')).toThrow('reads itself');
   });
 
-  it('forgets a dropped cell and what only it read', () => {
-    const { graph, items, report } = world();
-    graph.write(items, 'x', { group: 'a', weight: 1 });
-    graph.read(report, 'r');
-    expect(graph.stats().cells.get('sum')).toBe(3);
-    graph.drop(report, 'r');
-    expect(graph.stats().cells.get('sum')).toBe(0);
+  describe('sweeping', () => {
+    it('leaves what is held, and forgets what is dropped and what only it read', () => {
+      const { graph, items, report } = world();
+      graph.write(items, 'x', { group: 'a', weight: 1 });
+      graph.takeMarked();
+      const empty = graph.size;
+      graph.hold(report, 'r');
+      graph.hold(report, 'r');
+      graph.read(report, 'r');
+      graph.sweep();
+      expect(graph.stats().cells.get('sum')).toBe(3);
+      graph.drop(report, 'r');
+      expect(graph.stats().cells.get('sum')).toBe(3);
+      expect(graph.unwanted).toBe(1);
+      graph.sweep();
+      expect(graph.unwanted).toBe(0);
+      expect(graph.size).toBe(empty);
+    });
+
+    it('forgets absent inputs, items and entries that nobody reads, and keeps them while somebody does', () => {
+      const { graph, items, sum } = world();
+      const empty = graph.size;
+      graph.write(items, 'never', undefined);
+      graph.write(items, 'x', { group: 'a', weight: 1 });
+      graph.hold(sum, 'a');
+      expect(graph.read(sum, 'a')).toBe(3);
+      graph.write(items, 'x', undefined);
+      graph.takeMarked();
+      graph.sweep();
+      expect(graph.read(sum, 'a')).toBe(0);
+      graph.sweep();
+      // The sum and the entry that it looked at.
+      expect(graph.size).toBe(empty + 2);
+      graph.write(items, 'y', { group: 'a', weight: 2 });
+      graph.sweep();
+      expect(graph.read(sum, 'a')).toBe(6);
+    });
+
+    it('forgets what was read from outside only, and computes it anew when asked again', () => {
+      const { graph, items, size } = world();
+      graph.write(items, 'x', { group: 'a', weight: 1 });
+      expect(graph.read(size, 'a')).toBe('small');
+      graph.sweep();
+      expect(graph.stats().cells.get('size')).toBe(0);
+      graph.write(items, 'x', { group: 'a', weight: 9 });
+      expect(graph.read(size, 'a')).toBe('large');
+    });
+
+    it('forgets a query that threw', () => {
+      const values = input<number>('value');
+      const strict = query('strict', (read, key: string) => {
+        if (read(values, key) === undefined) throw new Error('absent');
+      });
+      const graph = new Graph([]);
+      expect(() => graph.read(strict, 'x')).toThrow('absent');
+      graph.sweep();
+      expect(graph.size).toBe(0);
+      expect(() => graph.read(strict, 'x')).toThrow('absent');
+    });
+
+    it('loses no mark of an output that is held', () => {
+      const { graph, items, report } = world();
+      graph.hold(report, 'r');
+      graph.read(report, 'r');
+      graph.takeMarked();
+      graph.write(items, 'x', { group: 'a', weight: 9 });
+      graph.sweep();
+      expect(graph.takeMarked().map(({ node, id }) => `${node} ${id}`)).toEqual(['report r']);
+    });
+
+    it('tells no more of an output that it forgot', () => {
+      const { graph, items, report } = world();
+      graph.read(report, 'r');
+      graph.takeMarked();
+      graph.write(items, 'x', { group: 'a', weight: 9 });
+      expect(graph.read(report, 'other')).toBe('large,small,small');
+      graph.sweep();
+      expect(graph.takeMarked()).toEqual([]);
+    });
+
+    it('finds the cell of a kept key that was forgotten in between', () => {
+      const values = input<number>('value');
+      const kept = query<{ readonly name: string }, number>('kept', (read, { name }) => read(values, name) ?? 0, {
+        idOf: ({ name }) => name,
+        keptKeys: true,
+      });
+      const graph = new Graph([]);
+      const key = { name: 'x' };
+      graph.write(values, 'x', 1);
+      expect(graph.read(kept, key)).toBe(1);
+      expect(graph.read.keptKey(kept, { name: 'x' })).toBe(key);
+      graph.sweep();
+      const other = { name: 'x' };
+      expect(graph.read.keptKey(kept, other)).toBe(other);
+      graph.write(values, 'x', 2);
+      expect(graph.read(kept, other)).toBe(2);
+      expect(graph.read(kept, key)).toBe(2);
+      graph.write(values, 'x', 3);
+      expect([graph.read(kept, key), graph.read(kept, other)]).toEqual([3, 3]);
+      expect(graph.stats().cells.get('kept')).toBe(1);
+    });
+
+    it('is refused inside a query', () => {
+      const graph = new Graph([]);
+      const rude = query('rude', () => graph.sweep());
+      expect(() => graph.read(rude, 'x')).toThrow('a query swept');
+    });
+
+    it('goes on where it stopped', () => {
+      const { graph, items, report } = world();
+      graph.write(items, 'x', { group: 'a', weight: 1 });
+      graph.takeMarked();
+      const empty = graph.size;
+      graph.read(report, 'r');
+      let slices = 0;
+      for (; graph.unwanted > 0; slices++) graph.sweep(() => true);
+      // The report, and of each group its size, its sum and, of two, an entry without items.
+      expect(slices).toBe(1 + 3 + 3 + 2);
+      expect(graph.size).toBe(empty);
+    });
   });
 
   it('explains: the inputs of a value and the outputs of an input', () => {
@@ -104,28 +217,41 @@ describe('graph', () => {
     expect(graph.read(strict, 'x')).toBe(3);
   });
 
-  it('is the same incrementally as from scratch', () => {
+  it('is the same incrementally as from scratch, swept or not, and in the end nothing is left of what went', () => {
     const edit = fc.record({
       key: fc.constantFrom('k1', 'k2', 'k3', 'k4', 'k5'),
       item: fc.option(fc.record({ group: fc.constantFrom('a', 'b', 'c'), weight: fc.integer({ min: 0, max: 9 }) }), {
         nil: undefined,
       }),
       look: fc.boolean(),
+      hold: fc.constantFrom('hold', 'drop', undefined),
+      sweep: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
     });
     fc.assert(
       fc.property(fc.array(edit, { maxLength: 40 }), (edits) => {
         const live = world();
         const state = new Map<string, Item | undefined>();
-        for (const { key, item, look } of edits) {
+        for (const { key, item, look, hold, sweep } of edits) {
           live.graph.write(live.items, key, item);
           state.set(key, item);
+          if (hold !== undefined) live.graph[hold](live.report, 'r');
           if (look) live.graph.read(live.report, 'r');
+          let left = sweep ?? 0;
+          if (sweep !== undefined) live.graph.sweep(() => --left === 0);
         }
         const fresh = world();
         for (const [key, item] of state) fresh.graph.write(fresh.items, key, item);
         for (const group of ['a', 'b', 'c'])
           expect(live.graph.read(live.sum, group)).toBe(fresh.graph.read(fresh.sum, group));
         expect(live.graph.read(live.report, 'r')).toBe(fresh.graph.read(fresh.report, 'r'));
+        live.graph.drop(live.report, 'r');
+        live.graph.sweep();
+        fresh.graph.sweep();
+        expect(live.graph.size).toBe(fresh.graph.size);
+        for (const key of state.keys()) live.graph.write(live.items, key, undefined);
+        live.graph.takeMarked();
+        live.graph.sweep();
+        expect(live.graph.size).toBe(0);
       }),
       { numRuns: 300 },
     );

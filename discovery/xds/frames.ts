@@ -3,7 +3,7 @@ import { type EncodedResource, joinBytes } from '../resource.ts';
 
 /** Resources of a run. Runs begin at multiples of it, so that lists which begin alike have runs in common. */
 const runLength = 16;
-/** Bytes from which a resource is a piece by itself, as the graph holds it. */
+/** Bytes from which a piece of a resource is one by itself, as the graph holds it. */
 const standsAlone = 8 * 1024;
 const defaultBytes = 16 * 1024 * 1024;
 
@@ -43,8 +43,10 @@ export class Frames {
         continue;
       }
       small.push(this.#headerOf(resource));
-      if (resource.any.length >= standsAlone) add(resource.any);
-      else small.push(resource.any);
+      for (const piece of resource.pieces) {
+        if (piece.length >= standsAlone) add(piece);
+        else small.push(piece);
+      }
       at++;
     }
     small.push(after);
@@ -68,8 +70,8 @@ export class Frames {
       return known.bytes;
     }
     const members = resources.slice(at, at + runLength);
-    if (members.some(({ any }) => any.length >= standsAlone)) return undefined;
-    const bytes = joinBytes(members.flatMap((resource) => [this.#headerOf(resource), resource.any]));
+    if (members.some(({ size }) => size >= standsAlone)) return undefined;
+    const bytes = joinBytes(members.flatMap((resource) => [this.#headerOf(resource), ...resource.pieces]));
     this.#remember(key, { resources: members, bytes });
     return bytes;
   }

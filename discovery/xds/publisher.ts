@@ -29,6 +29,9 @@ export interface PublishCounts {
   readonly shared: number;
 }
 
+/** Unwanted cells that are worth a sweep: few enough to weigh nothing, and many enough that most are still unwanted. */
+const worthSweeping = 1000;
+
 /** Holds the streams and publishes changes to them. Knows no sockets. */
 export class Publisher {
   readonly graph: Graph;
@@ -60,7 +63,7 @@ export class Publisher {
     this.#roster = new Roster(options.graph, options.proxies, options.classOf);
     this.#turns = new Turns(new Slicer(this.now), { due: () => this.#due.size > 0, run: () => this.#flush() });
     this.#host = this.#makeHost();
-    this.#every(Math.max(1000, (options.lingerMs ?? 30_000) / 3), () => this.#sweep());
+    this.#every(Math.max(1000, (options.lingerMs ?? 30_000) / 3), () => this.#sweepViews());
   }
 
   /**
@@ -168,6 +171,7 @@ export class Publisher {
       if (slicer.due()) await slicer.rest();
     }
     this.#forgetMessagesLater();
+    this.#sweepGraphLater();
   }
 
   #flushOne(stream: XdsStream): void {
@@ -237,7 +241,13 @@ export class Publisher {
 
   #debugMessage(variant: Variant, typeUrl: string, answer: DebugAnswer): Message {
     const anys = 'anys' in answer ? answer.anys : [];
-    const resources = anys.map((any, i) => ({ typeUrl, name: String(i), version: '', any }));
+    const resources = anys.map((any, i) => ({
+      typeUrl,
+      name: String(i),
+      version: '',
+      pieces: [any],
+      size: any.length,
+    }));
     const controlPlane = 'anys' in answer ? answer.controlPlane : undefined;
     return this.#messages.build({ typeUrl, variant, resources, removed: [] }, controlPlane);
   }
@@ -279,8 +289,20 @@ export class Publisher {
     this.#options.log?.(line);
   }
 
-  #sweep(): void {
+  #sweepViews(): void {
     void this.#turns.run(() => this.views.sweep(this.now() - (this.#options.lingerMs ?? 30_000)));
+  }
+
+  #sweeping = false;
+
+  // One slice at a time, and each in a turn of its own: whoever waits comes first.
+  #sweepGraphLater(): void {
+    if (this.#sweeping || this.graph.unwanted < worthSweeping) return;
+    this.#sweeping = true;
+    void this.#turns.run(() => {
+      this.#sweeping = false;
+      this.graph.sweep(() => this.#turns.slicer.due());
+    });
   }
 
   #forgetting = false;

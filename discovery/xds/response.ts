@@ -31,22 +31,22 @@ export interface ResponseParts {
 
 /** Frames for `encodeDelta`: field `resources` holding a Resource: name, version, and last the field of the Any. */
 export function deltaFrames(): Frames {
-  return new Frames(({ name, version, any }) => {
+  return new Frames(({ name, version, size }) => {
     const inner = new BinaryWriter()
       .tag(3, WireType.LengthDelimited)
       .string(name)
       .tag(1, WireType.LengthDelimited)
       .string(version)
       .tag(2, WireType.LengthDelimited)
-      .uint32(any.length)
+      .uint32(size)
       .finish();
-    return joinBytes([fieldHeader(2, inner.length + any.length), inner]);
+    return joinBytes([fieldHeader(2, inner.length + size), inner]);
   });
 }
 
 /** Frames for `encodeSotw`: field `resources` holding the Any. */
 export function sotwFrames(): Frames {
-  return new Frames(({ any }) => fieldHeader(2, any.length));
+  return new Frames(({ size }) => fieldHeader(2, size));
 }
 
 /** envoy.service.discovery.v3.DeltaDiscoveryResponse. */

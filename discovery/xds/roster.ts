@@ -25,6 +25,7 @@ export class Roster {
   /** Adds a stream's proxy; the newest stream of a node decides what the proxy is. Returns whether the graph changed. */
   join(stream: XdsStream, proxy: Proxy): boolean {
     this.#byNode.set(proxy.nodeId, [...this.of(proxy.nodeId), stream]);
+    this.#graph.hold(this.#classOf, proxy.nodeId);
     return this.#graph.write(this.#proxies, proxy.nodeId, proxy);
   }
 

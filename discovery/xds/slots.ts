@@ -64,7 +64,7 @@ export class Slots<W> {
     return slot;
   }
 
-  /** Takes one `acquire` back; a cell that nobody watches is forgotten by the graph too. */
+  /** Takes one `acquire` back; the graph may forget a cell that nobody watches. */
   release(slot: Slot<W>, watcher: W): void {
     const { watchers } = slot;
     const at = watchers.indexOf(watcher);
@@ -86,6 +86,7 @@ export class Slots<W> {
     if (slot === undefined) {
       slot = { id, ref, name, resource: undefined, watchers: [] };
       slots.set(id, slot);
+      this.#graph.hold(ref.query, ref.key);
       this.read(slot);
     }
     return slot;

@@ -70,6 +70,7 @@ export class View {
     this.type = translator.type;
     this.client = client;
     this.id = id;
+    deps.graph.hold(translator.directory, client);
     this.#readDirectory();
   }
 
@@ -273,6 +274,7 @@ export class View {
     const key = { client: this.client, name };
     const { found } = this.#translator;
     this.#found.add(name);
+    this.#deps.graph.hold(found, key);
     try {
       const ref = this.#deps.graph.read(found, key);
       this.failedNames.delete(name);

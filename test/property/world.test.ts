@@ -134,6 +134,17 @@ function expectSame(graph: Graph, fresh: Graph): void {
   }
 }
 
+/** Sweeps so many cells at most. */
+function sweepSome(graph: Graph, most: number): void {
+  let left = most;
+  graph.sweep(() => --left <= 0);
+}
+
+/** How many cells each node has, nodes without any left out. */
+function cellsOf(graph: Graph): readonly string[] {
+  return [...graph.stats().cells].flatMap(([name, count]) => (count === 0 ? [] : [`${name} ${count}`])).sort();
+}
+
 type Visit = (value: Readonly<Record<string, unknown>>) => void;
 
 function visit(value: unknown, see: Visit): void {
@@ -256,10 +267,16 @@ describe('translation', () => {
         edits++;
         // Reading in between leaves remembered values for the next edits to make stale.
         if (i % 5 === 0) for (const proxy of someProxies) stateOf(graph, proxy);
+        // Sweeping leaves some of them, and others not.
+        if (i % 7 === 3) sweepSome(graph, edit.seed % 2000);
         if (i % 25 !== 24 && i !== changes.length - 1) continue;
         const fresh = book.fresh();
         expectSame(graph, fresh);
         for (const sight of sightsOf(fresh, book)) seen.add(sight);
+        if (i % 2 === 0) continue;
+        for (const one of [graph, fresh]) one.sweep();
+        expect(cellsOf(graph)).toEqual(cellsOf(fresh));
+        expect(graph.size).toBe(fresh.size);
       }
     });
     fc.assert(property, { ...settings, numRuns: 25 });

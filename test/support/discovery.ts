@@ -30,6 +30,8 @@ export interface DiscoveryOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Options of Node itself, such as `--cpu-prof`; those that NODE_OPTIONS may hold. */
   readonly nodeArgs?: readonly string[];
+  /** Whether it can be asked for its heap. */
+  readonly tellsHeap?: boolean;
   /** Milliseconds until /ready must say 200; 60 s by default. */
   readonly timeoutMs?: number;
   /** Whether that is waited for; else only until /ready answers. */
@@ -45,8 +47,13 @@ export interface TestDiscovery extends AsyncDisposable {
   readonly readyAfterMs: number;
   /** GET of a path of the monitoring port; throws for a status other than 200. */
   get(path: string): Promise<string>;
+  /** A metric without labels, as a scrape shows it; throws where it is not shown. */
+  metric(name: string): Promise<number>;
+  /** Collects its garbage and gives the bytes of V8's heap that are left; needs `tellsHeap`. */
+  heapAfterCollection(): Promise<number>;
 }
 
+const heapOnSignal = join(import.meta.dirname, 'heap-on-signal.mjs');
 const launcher = join(import.meta.dirname, '..', '..', 'cmd', 'meltemi');
 
 /** Starts `meltemi discovery` and waits until it is ready, or told. */
@@ -54,15 +61,18 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   const address = options.address ?? '127.0.0.1';
   const ports = options.ports ?? (await freePorts(address));
   const started = performance.now();
+  const heaps: number[] = [];
+  const nodeArgs = [...(options.nodeArgs ?? []), ...(options.tellsHeap === true ? ['--import', heapOnSignal] : [])];
   const child = new Child({
     name: 'meltemi discovery',
     command: launcher,
     args: ['discovery', ...flagsOf(options, address, ports)],
     environment: {
       ...process.env,
-      ...(options.nodeArgs === undefined ? {} : { NODE_OPTIONS: options.nodeArgs.join(' ') }),
+      ...(nodeArgs.length === 0 ? {} : { NODE_OPTIONS: nodeArgs.join(' ') }),
       ...options.environment,
     },
+    onOutput: (text) => heaps.push(...[...text.matchAll(/^heap after collection: (\d+)$/gm)].map(([, n]) => Number(n))),
   });
   try {
     const isReady = async () => {
@@ -78,12 +88,23 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
     await child.kill();
     throw error;
   }
+  const get = (path: string): Promise<string> => getText(`http://${address}:${ports.monitoring}${path}`);
   return {
     child,
     address,
     ports,
     readyAfterMs: performance.now() - started,
-    get: (path) => getText(`http://${address}:${ports.monitoring}${path}`),
+    get,
+    metric: async (name) => {
+      const line = (await get('/metrics')).split('\n').find((text) => text.startsWith(`${name} `));
+      if (line === undefined) throw new Error(`no metric ${name}`);
+      return Number(line.slice(name.length + 1));
+    },
+    heapAfterCollection: () => {
+      const known = heaps.length;
+      child.signal('SIGUSR2');
+      return waitFor('the heap after a collection', () => heaps[known], { timeoutMs: 60_000 });
+    },
     [Symbol.asyncDispose]: async () => void (await child.stop()),
   };
 }

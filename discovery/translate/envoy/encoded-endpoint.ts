@@ -6,6 +6,7 @@ import { query, type Read } from '../../graph/graph.ts';
 import type { Endpoint, Health } from '../../model/endpoint.ts';
 import { mtlsModeOf, namespaceMtls } from '../../model/mtls.ts';
 import { serviceEndpoints } from '../../model/service-endpoints.ts';
+import { joinBytes } from '../../resource.ts';
 
 /** An endpoint with its frame. */
 export interface EncodedEndpoint {
@@ -27,10 +28,18 @@ export const encodedEndpoints = query<
 >(
   'encoded-endpoints',
   (read, { service, port, tls }) => {
-    return read(serviceEndpoints, { service, port }).map((endpoint) => {
+    const encoded = read(serviceEndpoints, { service, port }).map((endpoint) => {
       const mtls = takesMtls(read, endpoint, tls);
       const weight = endpoint.weight > 0 ? endpoint.weight : 1;
       return { endpoint, mtls, weight, frame: encode(endpoint, mtls, weight) };
+    });
+    // One block of memory instead of one for each.
+    const frames = joinBytes(encoded.map(({ frame }) => frame));
+    let at = 0;
+    return encoded.map((one) => {
+      const from = at;
+      at += one.frame.length;
+      return { ...one, frame: frames.subarray(from, at) };
     });
   },
   { idOf: ({ service, port, tls }) => `${service}|${port}|${tls}` },

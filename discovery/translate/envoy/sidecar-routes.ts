@@ -9,7 +9,7 @@ import { proxyHeaders } from './proxy-config.ts';
 import { catchAllFrame } from './route/catch-all.ts';
 import { emptyRouteConfiguration, routeConfiguration } from './route/route-configuration.ts';
 import { virtualHostFrame, virtualHostKey } from './route/virtual-host.ts';
-import { virtualHostBlockFrames, virtualHostBlocks } from './route/virtual-host-block.ts';
+import { virtualHostBlockBytes, virtualHostBlocks } from './route/virtual-host-block.ts';
 import { virtualHostPlan } from './route/virtual-host-plan.ts';
 
 /** Routes of sidecars. They are asked for by name only; every name gets an answer. */
@@ -61,7 +61,7 @@ function configurationOf(read: Read, { name, ...client }: RouteKey): EncodedReso
   const blocks = egress === undefined ? [] : read(virtualHostBlocks, plan);
   const catchesAll = blocks.some(({ hosts }) => hosts.some(({ domains }) => domains.includes('*')));
   return routeConfiguration(name, [
-    ...blocks.flatMap((block) => read(virtualHostBlockFrames, block)),
+    ...blocks.map((block) => read(virtualHostBlockBytes, block)),
     ...(catchesAll ? [] : [catchAllFrame(scope.outboundTrafficPolicy, client.attemptCount)]),
   ]);
 }

@@ -9,7 +9,7 @@ import {
 } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
 import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
 import { query, type Read } from '../../../graph/graph.ts';
-import { encodeResource } from '../../../resource.ts';
+import { encodeResource, type SharedBytes, sharedBytes } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 import { blackHoleCluster, inboundPassthroughCluster } from '../../names.ts';
 import { resourceQuery } from '../../translator.ts';
@@ -73,14 +73,14 @@ function unlistedKey(key: InboundListenerKey, others: UnlistedKey['others']): Un
 }
 
 /** Chains for unlisted ports as fields of the listener: most of its bytes, and the same for all sidecars of a namespace. */
-const unlistedFrames = query<UnlistedKey, Uint8Array>(
+const unlistedFrames = query<UnlistedKey, SharedBytes>(
   'inbound-unlisted',
   (read, key) => {
     const others = key.others.flatMap(({ port, mode }) => passthroughChains(read, key, port, mode));
     const filterChains = [blackHoleChain(key), ...others];
-    return toBinary(ListenerSchema, create(ListenerSchema, { filterChains }));
+    return sharedBytes([toBinary(ListenerSchema, create(ListenerSchema, { filterChains }))]);
   },
-  { equals: (a, b) => Buffer.compare(a, b) === 0 },
+  { equals: (a, b) => a.hash === b.hash },
 );
 
 /** The listener without its chains for unlisted ports. */

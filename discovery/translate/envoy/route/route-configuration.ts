@@ -1,14 +1,14 @@
 // Route configurations as bytes: a small header, and the frames of virtual hosts that were encoded before.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.ts';
-import { type EncodedResource, encodeResource } from '../../../resource.ts';
+import { type EncodedResource, encodeResource, type SharedBytes } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 
 /** Largest fixed response that a route may give, in bytes. */
 export const largestDirectResponse = 1024 * 1024;
 
-/** Joins a route configuration. Clusters need not exist: requests to unknown ones are answered with 503. */
-export function routeConfiguration(name: string, virtualHosts: readonly Uint8Array[]): EncodedResource {
+/** Joins a route configuration of fields `virtual_hosts`. Clusters need not exist: requests to unknown ones are answered with 503. */
+export function routeConfiguration(name: string, virtualHosts: readonly (Uint8Array | SharedBytes)[]): EncodedResource {
   const header = create(RouteConfigurationSchema, {
     name,
     validateClusters: false,

@@ -1,6 +1,7 @@
 // Runs of neighbouring virtual hosts: a change of one host re-reads its run, not every host of the port.
 import { createHash } from 'node:crypto';
 import { query } from '../../../graph/graph.ts';
+import { type SharedBytes, sharedBytes } from '../../../resource.ts';
 import { type VirtualHostKey, virtualHostFrame } from './virtual-host.ts';
 import { type PlanKey, planId, virtualHostPlan } from './virtual-host-plan.ts';
 
@@ -21,12 +22,11 @@ export const virtualHostBlocks = query<PlanKey, readonly VirtualHostBlock[]>(
   { idOf: planId, equals: (a, b) => a.length === b.length && a.every(({ id }, i) => id === b[i]?.id) },
 );
 
-/** A block's virtual hosts as fields of the route configuration. */
-export const virtualHostBlockFrames = query<VirtualHostBlock, readonly Uint8Array[]>(
+/** A block's virtual hosts as fields of the route configuration, for all classes that see these hosts alike. */
+export const virtualHostBlockBytes = query<VirtualHostBlock, SharedBytes>(
   'virtual-host-block',
-  (read, { hosts }) => hosts.map((host) => read(virtualHostFrame, host)),
-  // A host's frame that came out equal is the same object still.
-  { idOf: ({ id }) => id, equals: (a, b) => a.every((frame, i) => frame === b[i]), keptKeys: true },
+  (read, { hosts }) => sharedBytes(hosts.map((host) => read(virtualHostFrame, host))),
+  { idOf: ({ id }) => id, equals: (a, b) => a.hash === b.hash, keptKeys: true },
 );
 
 /** Cuts where a name says so, not by count: a host that is added or removed moves no other cut. */

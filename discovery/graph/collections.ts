@@ -1,0 +1,199 @@
+// How collections are kept: their members are derived anew where something changed, and their items and indexes follow.
+import { Cell } from './cell.ts';
+import { type Cells, EMPTY, type Node } from './cells.ts';
+import type { Bucket, Collection, Index } from './collect.ts';
+import type { Input, Query } from './graph.ts';
+
+/** What keeping collections needs of the graph. */
+export interface CollectionParts {
+  readonly cells: Cells;
+  /** Brings a cell's value up to date. */
+  readonly refresh: (cell: Cell) => void;
+  /** Tells the readers of a cell that its value is another one. */
+  readonly changed: (cell: Cell) => void;
+}
+
+type Items = ReadonlyMap<string, unknown>;
+
+/** What a collection has from one key of one source. */
+interface Member {
+  readonly cell: Cell;
+  items: Items;
+}
+
+interface Kept {
+  readonly collection: Collection<string, unknown>;
+  readonly members: Map<string, Member>;
+  readonly pending: Set<Member>;
+  /** By source. */
+  readonly derivers: Map<unknown, Node>;
+  readonly indexes: readonly Index<string, readonly string[]>[];
+}
+
+/** Keeps all collections of a graph. */
+export class Collections {
+  readonly #kept: readonly Kept[];
+  readonly #bySource = new Map<unknown, Kept[]>();
+  readonly #parts: CollectionParts;
+  #unsettled = false;
+  #settling = false;
+
+  /** `collections` in an order in which each reads only earlier ones. */
+  constructor(collections: readonly Collection<string, unknown>[], parts: CollectionParts) {
+    this.#parts = parts;
+    this.#kept = collections.map((collection) => ({
+      collection,
+      members: new Map(),
+      pending: new Set(),
+      derivers: new Map(),
+      indexes: collection.indexes as readonly Index<string, readonly string[]>[],
+    }));
+    for (const kept of this.#kept) {
+      for (const source of kept.collection.sources) {
+        const list = this.#bySource.get(source) ?? [];
+        list.push(kept);
+        this.#bySource.set(source, list);
+      }
+    }
+  }
+
+  /** Has collections look again at a key of a source, which may be an input, a collection or an index. */
+  sourceChanged(source: unknown, key: string): void {
+    for (const kept of this.#bySource.get(source) ?? []) {
+      const id = `${kept.collection.sources.indexOf(source as never)}|${key}`;
+      kept.pending.add(kept.members.get(id) ?? this.#addMember(kept, source, key, id));
+      this.#unsettled = true;
+    }
+  }
+
+  /** Derives anew what is due. Does nothing while it is doing so. */
+  settle(): void {
+    if (!this.#unsettled || this.#settling) return;
+    this.#settling = true;
+    try {
+      // A collection reads only earlier ones, so one pass in order reaches a fixed point.
+      for (const kept of this.#kept) this.#settleOne(kept);
+      this.#unsettled = this.#kept.some(({ pending }) => pending.size > 0);
+      if (this.#unsettled) throw new Error('graph: a collection reads one that is declared after it');
+    } finally {
+      this.#settling = false;
+    }
+  }
+
+  /** How many members there are, each with a cell that no node has. */
+  get size(): number {
+    return this.#kept.reduce((sum, { members }) => sum + members.size, 0);
+  }
+
+  #addMember(kept: Kept, source: unknown, key: string, id: string): Member {
+    const cell = new Cell(deriverOf(kept, source), key, id);
+    const member: Member = { cell, items: noItems };
+    cell.onMark = () => {
+      kept.pending.add(member);
+      this.#unsettled = true;
+    };
+    kept.members.set(id, member);
+    return member;
+  }
+
+  #settleOne(kept: Kept): void {
+    if (kept.pending.size === 0) return;
+    const pending = [...kept.pending];
+    kept.pending.clear();
+    const buckets = new Map<Cell, Bucket>();
+    for (const member of pending) {
+      this.#parts.refresh(member.cell);
+      const next = member.cell.value as Items;
+      this.#replaceItems(kept, member, next, buckets);
+      member.items = next;
+      if (next.size === 0 && sourceIsGone(member.cell)) this.#forgetMember(kept, member);
+    }
+    for (const [cell, bucket] of buckets) this.#storeBucket(cell, bucket);
+  }
+
+  #forgetMember(kept: Kept, { cell }: Member): void {
+    this.#parts.cells.releaseAll(cell);
+    kept.members.delete(cell.id);
+  }
+
+  #replaceItems(kept: Kept, member: Member, after: Items, buckets: Map<Cell, Bucket>): void {
+    const before = member.items;
+    for (const [key, old] of before) if (!after.has(key)) this.#setItem(kept, key, old, undefined, buckets);
+    const made: Cell[] = [];
+    for (const [key, value] of after) {
+      const cell = this.#setItem(kept, key, before.get(key), value, buckets);
+      cell.deps = [member.cell];
+      made.push(cell);
+    }
+    member.cell.makes = made;
+  }
+
+  #setItem(kept: Kept, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {
+    const { collection } = kept;
+    const { cells, changed } = this.#parts;
+    const cell = cells.at(collection as unknown as Node, key, key);
+    if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
+    for (const index of kept.indexes) {
+      const left = old === undefined ? [] : index.entries(old as never, key);
+      const joined = value === undefined ? [] : index.entries(value as never, key);
+      for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
+      for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
+    }
+    cell.value = value;
+    cell.deps = [];
+    cells.noteUnwanted(cell);
+    changed(cell);
+    this.sourceChanged(collection, key);
+    return cell;
+  }
+
+  #bucket(index: Index<string, readonly string[]>, entry: string, buckets: Map<Cell, Bucket>): Bucket {
+    const cell = this.#parts.cells.at(index as unknown as Node, entry, entry);
+    let bucket = buckets.get(cell);
+    if (bucket === undefined) {
+      bucket = new Set(cell.value as readonly string[]);
+      buckets.set(cell, bucket);
+    }
+    return bucket;
+  }
+
+  #storeBucket(cell: Cell, bucket: Bucket): void {
+    const next = [...bucket].sort();
+    const now = cell.value as readonly string[];
+    const same = next.length === now.length && next.every((key, i) => key === now[i]);
+    if (!same) cell.value = next.length === 0 ? EMPTY : next;
+    this.#parts.cells.noteUnwanted(cell);
+    if (same) return;
+    this.#parts.changed(cell);
+    this.sourceChanged(cell.node, cell.id);
+  }
+}
+
+const noItems: Items = new Map();
+
+/** The query behind the members that a collection has from one source. */
+function deriverOf({ collection, derivers }: Kept, source: unknown): Node {
+  let deriver = derivers.get(source);
+  if (deriver === undefined) {
+    const derived: Query<string, Items> = Object.freeze({
+      node: 'query' as const,
+      name: `${collection.name}.derive`,
+      idOf: (key: string) => key,
+      compute: (read, key) => {
+        const value = read(source as Input<string, unknown>, key);
+        return value === undefined ? noItems : collection.derive(read, key, value, source as never);
+      },
+      equals: () => false,
+      output: false,
+      keptKeys: false,
+    } satisfies Query<string, Items>);
+    deriver = derived as unknown as Node;
+    derivers.set(source, deriver);
+  }
+  return deriver;
+}
+
+function sourceIsGone(cell: Cell): boolean {
+  const first = cell.deps[0];
+  return first !== undefined && (first.value === undefined || first.value === EMPTY);
+}
