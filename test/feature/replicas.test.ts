@@ -9,9 +9,8 @@ import { installDefinitions, leastPrivilege, podToken, replica, rootCertificate 
 import { waitFor } from '../support/wait.ts';
 import { selfSigned } from '../support/webhook.ts';
 import { sidecarNode } from '../support/xds/client.ts';
-import type { Subscriptions } from '../support/xds/follower.ts';
 import { connect, type GrpcConnection } from '../support/xds/grpc-client.ts';
-import { type Visit, Wanderer } from '../support/xds/wanderer.ts';
+import { type Visit, Wanderer, type Wanted } from '../support/xds/wanderer.ts';
 
 const variants = ['delta', 'sotw'] as const;
 type Variant = (typeof variants)[number];
@@ -159,33 +158,33 @@ function nodeOf(kind: string, metadata: object, name = 'client') {
 }
 
 const ingress = { LABELS: { istio: 'ingressgateway' } };
-const ofEnvoy: Subscriptions = {
+const ofEnvoy: Wanted = {
   cluster: ['*'],
   endpoint: [`outbound|80||${web}`, `outbound|80|v2|${web}`, `outbound|7070||${echo}`],
   listener: ['*'],
 };
-const ofSidecar: Subscriptions = { ...ofEnvoy, route: ['7070', '80'] };
-const ofGateway: Subscriptions = {
+const ofSidecar: Wanted = { ...ofEnvoy, route: ['7070', '80'] };
+const ofGateway: Wanted = {
   ...ofEnvoy,
   route: ['http.8080', 'https.8443.https.entry.default'],
   secret: ['kubernetes://shop-cert'],
 };
-const ofGrpc: Subscriptions = {
+const ofGrpc: Wanted = {
   cluster: [`outbound|7070||${echo}`],
   endpoint: [`outbound|7070||${echo}`],
   listener: [`${echo}:7070`],
   route: [`outbound|7070||${echo}`],
 };
 const clients = {
-  'a sidecar': { node: nodeOf('sidecar', mark), subscriptions: ofSidecar },
+  'a sidecar': { node: nodeOf('sidecar', mark), wanted: ofSidecar },
   'a sidecar that sees little': {
     node: nodeOf('sidecar', { ...mark, LABELS: { app: 'scoped' } }),
-    subscriptions: { cluster: ['*'], endpoint: [`outbound|80|v2|${web}`], listener: ['*'], route: ['80'] },
+    wanted: { cluster: ['*'], endpoint: [`outbound|80|v2|${web}`], listener: ['*'], route: ['80'] },
   },
-  'a plain Envoy': { node: nodeOf('sidecar', {}), subscriptions: ofSidecar },
-  'a gateway': { node: nodeOf('router', { ...mark, ...ingress }), subscriptions: ofGateway },
-  'a plain Envoy as gateway': { node: nodeOf('router', ingress), subscriptions: ofGateway },
-  'a proxyless client': { node: nodeOf('sidecar', { GENERATOR: 'grpc' }), subscriptions: ofGrpc },
+  'a plain Envoy': { node: nodeOf('sidecar', {}), wanted: ofSidecar },
+  'a gateway': { node: nodeOf('router', { ...mark, ...ingress }), wanted: ofGateway },
+  'a plain Envoy as gateway': { node: nodeOf('router', ingress), wanted: ofGateway },
+  'a proxyless client': { node: nodeOf('sidecar', { GENERATOR: 'grpc' }), wanted: ofGrpc },
 } as const;
 type Client = keyof typeof clients;
 const cases = (Object.keys(clients) as Client[]).flatMap((client) =>
@@ -245,8 +244,8 @@ async function buildWorld(): Promise<void> {
 }
 
 function newClient(client: Client, variant: Variant): Wanderer {
-  const { node, subscriptions } = clients[client];
-  return new Wanderer(variant, node, subscriptions);
+  const { node, wanted } = clients[client];
+  return new Wanderer(variant, node, wanted);
 }
 
 function visit(wanderer: Wanderer, index: number, until?: (visit: Visit) => boolean): Promise<Visit> {
@@ -256,7 +255,7 @@ function visit(wanderer: Wanderer, index: number, until?: (visit: Visit) => bool
 
 /** What `type name` a client must hold: all that it asked for by name. */
 function namedOf(client: Client): readonly string[] {
-  return Object.entries(clients[client].subscriptions as Subscriptions).flatMap(([type, names]) =>
+  return Object.entries(clients[client].wanted as Wanted).flatMap(([type, names]) =>
     (names ?? []).filter((name) => name !== '*').map((name) => `${type} ${name}`),
   );
 }

@@ -4,8 +4,10 @@ import { type ResourceType, typeUrls } from '../../../discovery/xds-types.ts';
 import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import { sleep, waitFor } from '../wait.ts';
 import type { Received } from './client.ts';
-import type { Subscriptions } from './follower.ts';
 import type { GrpcConnection, GrpcStream } from './grpc-client.ts';
+
+/** Names by type; `*` subscribes to everything of a type. */
+export type Wanted = Partial<Readonly<Record<ResourceType, readonly string[]>>>;
 
 /** What a server said during a visit, as `type name`, sorted. */
 export interface Visit {
@@ -31,10 +33,10 @@ export class Wanderer {
   /** Of the last response of each type. */
   readonly #versions = new Map<ResourceType, string>();
 
-  constructor(variant: 'delta' | 'sotw', node: MessageInitShape<typeof NodeSchema>, subscriptions: Subscriptions) {
+  constructor(variant: 'delta' | 'sotw', node: MessageInitShape<typeof NodeSchema>, wanted: Wanted) {
     this.#variant = variant;
     this.#node = node;
-    this.#wanted = new Map(Object.entries(subscriptions) as [ResourceType, readonly string[]][]);
+    this.#wanted = new Map(Object.entries(wanted) as [ResourceType, readonly string[]][]);
   }
 
   /** What it holds: text and version by `type name`. */
