@@ -1,6 +1,7 @@
 // The control plane's own TLS certificate: the names that agents, ztunnel and the API server look for.
 import { constants } from 'node:crypto';
 import type { SecureContextOptions } from 'node:tls';
+import { parseHostPort } from '../config/host-port.ts';
 import type { Authority } from './authority.ts';
 import type { CertsEnvironment } from './environment.ts';
 import { type HeldCertificate, RenewingCertificate } from './renewing-certificate.ts';
@@ -24,7 +25,7 @@ export function serverNames(options: ServerNameOptions): readonly string[] {
   const services = ['istiod', 'istiod-remote', 'istio-pilot'];
   const revisioned = revision === undefined || revision === '' || revision === 'default' ? [] : [`istiod-${revision}`];
   const names = [...services, ...revisioned].map((service) => `${service}.${systemNamespace}.svc`);
-  const host = discoveryAddress?.replace(/:\d+$/, '') ?? '';
+  const host = parseHostPort(discoveryAddress ?? '', 15012)?.host ?? '';
   const all = [...customHosts, ...(host === '' ? [] : [host]), ...names].map((name) => name.trim().toLowerCase());
   return [...new Set(all.filter((name) => /^[a-z0-9*._-]{1,253}$/.test(name)))];
 }

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { buildBootstrap } from '../config/bootstrap.ts';
 import { rootsSecret } from '../config/bootstrap-discovery.ts';
+import { parseHostPort } from '../config/host-port.ts';
 import { formatValue } from './print.ts';
 
 interface Options {
@@ -85,7 +86,7 @@ function bootstrapOf(workload: string, options: Options) {
     ...(options.network === undefined ? {} : { network: options.network }),
     ...(options.httpProxyPort === undefined ? {} : { metadata: { HTTP_PROXY_PORT: options.httpProxyPort } }),
     discovery: {
-      address: options.discoveryAddress,
+      address: discoveryAddressOf(options.discoveryAddress),
       ...(options.caFile === undefined
         ? {}
         : {
@@ -112,10 +113,14 @@ function labelsOf(pairs: readonly string[]): Readonly<Record<string, string>> {
   );
 }
 
+function discoveryAddressOf(text: string): string {
+  const { host, port } = parseHostPort(text, 15012) ?? { host: '', port: 0 };
+  if (host === '' || port === 0) throw new Error(`--discovery-address ${text}: want host:port`);
+  return text;
+}
+
 function bindOf(flag: string, text: string): { address: string; port: number } {
-  const at = text.lastIndexOf(':');
-  const port = Number(text.slice(at + 1));
-  if (at <= 0 || !Number.isInteger(port) || port < 1 || port > 65535)
-    throw new Error(`${flag} ${text}: want host:port`);
-  return { address: text.slice(0, at).replace(/^\[|\]$/g, ''), port };
+  const { host, port } = parseHostPort(text) ?? { host: '', port: 0 };
+  if (host === '' || port === 0) throw new Error(`${flag} ${text}: want host:port`);
+  return { address: host, port };
 }

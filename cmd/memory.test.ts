@@ -17,10 +17,10 @@ function processOf() {
       state.held = state.live;
     },
   });
-  /** Looks `times`, half a second apart. */
+  /** Looks `times`, a quarter of a second apart. */
   const look = (times: number): void => {
     for (let i = 0; i < times; i++) {
-      state.now += 500;
+      state.now += 250;
       memory.look();
     }
   };
@@ -33,7 +33,7 @@ test('a burst is followed by one collection, once the process has rested', () =>
   look(10);
   expect(state.collections).toBe(0);
   state.busy = 0.01;
-  look(2);
+  look(3);
   expect(state.collections).toBe(0);
   look(1);
   expect(state.collections).toBe(1);
@@ -44,11 +44,11 @@ test('a burst is followed by one collection, once the process has rested', () =>
 test('one busy moment makes it wait anew', () => {
   const { state, look } = processOf();
   state.held = 200 * mib;
-  look(2);
+  look(3);
   state.busy = 0.5;
   look(1);
   state.busy = 0;
-  look(2);
+  look(3);
   expect(state.collections).toBe(0);
   look(1);
   expect(state.collections).toBe(1);
@@ -57,7 +57,7 @@ test('one busy moment makes it wait anew', () => {
 test('little that came since is not worth a collection, and much is', () => {
   const { state, look } = processOf();
   Object.assign(state, { held: 300 * mib, live: 200 * mib });
-  look(3);
+  look(4);
   state.held = 235 * mib;
   look(20);
   expect(state.collections).toBe(1);

@@ -1,10 +1,10 @@
 // Gives back what a busy moment has filled: V8 would keep its garbage, and room for more, until it needs them again.
 
 /** How often it is looked whether the process rests, in milliseconds. */
-const interval = 500;
+const interval = 250;
 /** Looks in a row that must find it resting. */
-const looks = 3;
-/** Share of its time that a resting process is busy at most. */
+const looks = 4;
+/** Share of a processor that a resting process takes at most. */
 const resting = 0.1;
 /** Bytes, and share of what was left by the last collection, that have to have come since to make another worth while. */
 const worthwhile = { bytes: 32 * 1024 * 1024, share: 0.2 };
@@ -14,7 +14,7 @@ const mostOfTime = 0.05;
 /** What `Memory` is told, and does; times in milliseconds of a monotonic clock. */
 export interface MemoryParts {
   readonly now: () => number;
-  /** Share of the time since the last call, or the start, in which something ran: 0 to 1. */
+  /** Share of a processor that was taken since the last call, or the start. */
   readonly busy: () => number;
   /** Bytes of V8's heap, used or not, and of what it holds outside. */
   readonly held: () => number;
@@ -53,13 +53,16 @@ export class Memory {
 export function giveMemoryBack(told: (took: number) => void): Disposable {
   const { gc } = globalThis;
   if (gc === undefined) return { [Symbol.dispose]: () => undefined };
-  let before = performance.eventLoopUtilization();
+  let before = { ...process.cpuUsage(), at: performance.now() };
   const memory = new Memory({
     now: () => performance.now(),
     busy: () => {
-      const since = performance.eventLoopUtilization(before);
-      before = performance.eventLoopUtilization();
-      return since.utilization;
+      // Not the event loop's utilization: on a machine that others keep busy, waiting for a processor counts in it.
+      const now = { ...process.cpuUsage(), at: performance.now() };
+      const microseconds = now.user - before.user + (now.system - before.system);
+      const share = microseconds / 1000 / (now.at - before.at);
+      before = now;
+      return share;
     },
     held: () => {
       const { heapTotal, external } = process.memoryUsage();

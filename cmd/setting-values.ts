@@ -1,6 +1,6 @@
 // How the text of a flag or environment variable becomes a value, and what is said of one that does not.
-import { isIPv6 } from 'node:net';
 import { millisecondsOf, parseDuration } from '../config/duration.ts';
+import { type HostPort, parseHostPort } from '../config/host-port.ts';
 
 /** One type of value. */
 export interface ValueType<T> {
@@ -121,26 +121,15 @@ export function oneOf<const T extends string>(...words: readonly T[]): ValueType
 /** `host:port`, `[address]:port` for IPv6, `:15010` for all addresses, an empty one for no port at all. */
 export const address = valueType(
   'host:port, [address]:port or :port',
-  (text) => {
-    const { host, port } = placeOf(text);
-    return text === '' || (isHost(host) && port >= 0 && port <= 65_535) ? text : undefined;
-  },
+  (text) => (text === '' || parseHostPort(text) !== undefined ? text : undefined),
   false,
 );
 
-/** An address in parts; the host is without brackets, and empty for all addresses. No port is NaN. */
-export function placeOf(text: string): { readonly host: string; readonly port: number } {
-  const [, bracketed, host = '', port = ''] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
-  // Brackets around anything but an IPv6 address stay, and are no host.
-  const isV6 = bracketed !== undefined && isIPv6(bracketed);
-  return {
-    host: bracketed === undefined ? host : isV6 ? bracketed : `[${bracketed}]`,
-    port: Number(port || Number.NaN),
-  };
-}
-
-function isHost(host: string): boolean {
-  return host === '' || isIPv6(host) || /^[A-Za-z0-9]([A-Za-z0-9.-]{0,252})$/.test(host);
+/** Where to listen at, of a text that is known to be an address. Throws on others, which would be a bug. */
+export function placeOf(text: string): HostPort {
+  const place = parseHostPort(text);
+  if (place === undefined) throw new Error(`${text} is no address`);
+  return place;
 }
 
 /** istiod's form is `scope:level,…`; the default scope's level, or the first one, counts. */

@@ -1,10 +1,11 @@
 // The way of a plain Envoy to the control plane: a cluster that follows the roots and the token in their files (ADR 62).
 import { isIP } from 'node:net';
 import { type Json, socketAddress } from './bootstrap-address.ts';
+import { type HostPort, parseHostPort } from './host-port.ts';
 
 /** How the proxy reaches the control plane. */
 export interface DiscoveryOptions {
-  /** `host:port` of the xDS server. */
+  /** `host:port` of the xDS server; a missing port is 15012, or 15010 without TLS. */
   readonly address: string;
   /** Absent: plaintext, no identity and therefore no secrets. */
   readonly tls?: {
@@ -61,7 +62,7 @@ export function dynamicResources(discovery: DiscoveryOptions): JsonObject {
 
 /** The cluster of the control plane. */
 export function discoveryCluster(discovery: DiscoveryOptions): JsonObject {
-  const { host, port } = splitHostPort(discovery.address);
+  const { host, port } = placeOf(discovery);
   const { tls } = discovery;
   return {
     name: clusterName,
@@ -86,8 +87,8 @@ export function discoveryCluster(discovery: DiscoveryOptions): JsonObject {
   };
 }
 
-function serverNameOf({ address, tls }: DiscoveryOptions): string {
-  return tls?.serverName ?? splitHostPort(address).host;
+function serverNameOf(discovery: DiscoveryOptions): string {
+  return discovery.tls?.serverName ?? placeOf(discovery).host;
 }
 
 function transportSocket(caFile: string, serverName: string): JsonObject {
@@ -144,10 +145,8 @@ function luaText(text: string): string {
   return `"${escaped}"`;
 }
 
-/** Splits `host:port` or `[v6]:port`; a missing port is 15010. */
-function splitHostPort(address: string): { readonly host: string; readonly port: number } {
-  const at = address.lastIndexOf(':');
-  const bracket = address.lastIndexOf(']');
-  if (at < 0 || at < bracket) return { host: address.replace(/^\[|\]$/g, ''), port: 15010 };
-  return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), port: Number(address.slice(at + 1)) };
+/** Where the xDS server is. A text that is no address is a name, so that Envoy says of it that it cannot be resolved. */
+function placeOf({ address, tls }: DiscoveryOptions): HostPort {
+  const port = tls === undefined ? 15010 : 15012;
+  return parseHostPort(address, port) ?? { host: address, port };
 }

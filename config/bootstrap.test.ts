@@ -46,6 +46,20 @@ describe('discovery', () => {
     });
   });
 
+  test.each<[address: string, tls: object, host: string, port: number]>([
+    ['istiod', {}, 'istiod', 15010],
+    ['istiod', { tls: { caFile: '/ca' } }, 'istiod', 15012],
+    ['fd00::1', {}, 'fd00::1', 15010],
+    ['istiod:http', {}, 'istiod:http', 15010],
+  ])('finds %s with a port of its own: %j', (address, more, host, port) => {
+    const bootstrap = buildBootstrap({ ...base, discovery: { address, ...more } });
+    const endpoint = at(bootstrap, 'static_resources', 'clusters', 0, 'load_assignment', 'endpoints', 0);
+    expect(at(endpoint, 'lb_endpoints', 0, 'endpoint', 'address', 'socket_address')).toEqual({
+      address: host,
+      port_value: port,
+    });
+  });
+
   const tlsOf = (discovery: BootstrapOptions['discovery']) =>
     at(buildBootstrap({ ...base, discovery }), 'static_resources', 'clusters', 0, 'transport_socket', 'typed_config');
 

@@ -1,5 +1,6 @@
 // Addresses of callers as people write them: sockets of two address families show IPv4 as a kind of IPv6.
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
+import { formatHostPort } from './host-port.ts';
 
 const mapped = '::ffff:';
 
@@ -13,6 +14,5 @@ export function plainHost(host: string): string {
 export function plainPeer(peer: string): string {
   const [, host, port] = /^(.*):(\d{1,5})$/.exec(peer) ?? [];
   if (host === undefined) return peer;
-  const plain = plainHost(host);
-  return isIPv6(plain) ? `[${plain}]:${port}` : `${plain}:${port}`;
+  return formatHostPort({ host: plainHost(host), port: Number(port) });
 }

@@ -66,7 +66,7 @@ export const suites: readonly Suite[] = [
     needs: ['Envoy'],
   },
   conformance('validation', 4, ['the API server']),
-  conformance('xds', 2),
+  conformance('xds', 1),
   conformance('inject', 0),
 ];
 

@@ -179,8 +179,7 @@ class Merging {
     if (!this.#numbers.has(port)) {
       this.#numbers.add(port);
       const built = this.#open(merged, port, bind);
-      if (isTlsServer(merged)) this.#otherBinds.set(port, new Set([bind]));
-      else this.#plain.set(port, built);
+      if (!isTlsServer(merged)) this.#plain.set(port, built);
     } else {
       const plain = this.#plain.get(port);
       if (plain === undefined) this.#joinTls(merged, port, bind);
@@ -198,7 +197,9 @@ class Merging {
     binds.add(bind);
     this.#otherBinds.set(port, binds);
     if (merged.server.tls === undefined && !isNew) return;
-    this.#open(merged, port, bind);
+    const built = this.#open(merged, port, bind);
+    // From here on the port is one of plain text: what comes later must go together with this server.
+    if (!isTlsServer(merged)) this.#plain.set(port, built);
   }
 
   /** Adds to the listener of that port, protocol and bind, which may be new. */
@@ -220,7 +221,8 @@ class Merging {
     const known = this.#tlsHosts.get(port) ?? new Map<string, string>();
     this.#tlsHosts.set(port, known);
     const taken = hosts.some((host) => known.get(host) === bind);
-    for (const host of hosts) if (!known.has(host) || known.get(host) !== bind) known.set(host, bind);
+    // A server that is left out claims none of its hosts.
+    if (!taken) for (const host of hosts) known.set(host, bind);
     return taken;
   }
 }

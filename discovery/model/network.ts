@@ -15,7 +15,7 @@ export const meshNetworks = query('mesh-networks', (read, _key: 'mesh'): MeshNet
   return (text === undefined ? undefined : parseMeshNetworks(text).value) ?? {};
 });
 
-/** The network of workloads that name none: by the system namespace's label, else that of the whole cluster. */
+/** The network of workloads that name none: that of the whole cluster, by the system namespace's label. */
 const clusterNetwork = query('cluster-network', (read, _key: 'cluster'): string => {
   const { systemNamespace } = read(facts, 'facts');
   return read(objects.Namespace, `/${systemNamespace}`)?.metadata.labels?.[networkLabel] ?? '';
@@ -27,13 +27,16 @@ interface Range {
   readonly bits: number;
 }
 
+/** Ranges of addresses, the widest first: of two that hold an address istiod takes the wider one. */
 const networkRanges = query('network-ranges', (read, _key: 'mesh'): readonly Range[] =>
-  settingsOf(read).flatMap(([network, { endpoints = [] }]) =>
-    endpoints.flatMap(({ fromCidr = '' }) => {
-      const range = parseRange(fromCidr);
-      return range === undefined ? [] : [{ network, ...range }];
-    }),
-  ),
+  settingsOf(read)
+    .flatMap(([network, { endpoints = [] }]) =>
+      endpoints.flatMap(({ fromCidr = '' }) => {
+        const range = parseRange(fromCidr);
+        return range === undefined ? [] : [{ network, ...range }];
+      }),
+    )
+    .sort((a, b) => a.bits - b.bits),
 );
 
 const registryNetwork = query('registry-network', (read, _key: 'cluster'): string => {
@@ -44,13 +47,15 @@ const registryNetwork = query('registry-network', (read, _key: 'cluster'): strin
   return found?.[0] ?? '';
 });
 
-/** The network of an address whose workload names none; empty where there is only one network. */
+/**
+ * The network of an address whose workload names none; empty where there is only one network. As in istiod the label of
+ * the system namespace goes first, then the network that takes this cluster's endpoints, and ranges of addresses last.
+ */
 export function networkOf(read: Read, address: string): string {
-  const labelled = read(clusterNetwork, 'cluster');
-  if (labelled !== '') return labelled;
   return (
-    read(networkRanges, 'mesh').find((range) => rangeContains(range, address))?.network ??
-    read(registryNetwork, 'cluster')
+    read(clusterNetwork, 'cluster') ||
+    read(registryNetwork, 'cluster') ||
+    (read(networkRanges, 'mesh').find((range) => rangeContains(range, address))?.network ?? '')
   );
 }
 

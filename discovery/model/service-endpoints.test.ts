@@ -152,6 +152,17 @@ describe('a WorkloadEntry behind a Service', () => {
     expect(of('Service', web(spec), vm('vm', '10.8.0.1', own))).toEqual(expected);
   });
 
+  test.each<[what: string, service: object, kind: keyof typeof hostOf, expected: readonly string[]]>([
+    ['is no endpoint of a headless one, whose pods are', { clusterIP: 'None' }, 'Service', ['10.1.0.1:8080 healthy']],
+    ['is one of a ServiceEntry all the same', { clusterIP: 'None' }, 'ServiceEntry', ['10.1.0.1:80', '10.8.0.1:80']],
+  ])('%s', (_what, spec, kind, expected) => {
+    const graph = graphOf([web(spec), selecting(), pod('w1', '10.1.0.1'), vm('vm', '10.8.0.1')], defaultMeshConfig);
+    expect(found(graph, kind).map((text, at) => text.slice(0, expected[at]?.length))).toEqual(expected);
+    // Its sidecar listens for what it is an endpoint of.
+    const key = { namespace: 'default', addresses: ['10.8.0.1'], workload: 'WorkloadEntry|default/vm' };
+    expect(graph.read(serviceTargetsOf, key).map(({ service }) => service)).toEqual([`default/${hostOf.ServiceEntry}`]);
+  });
+
   test('takes labels of its metadata too, and no other namespace’s service', () => {
     const labelled = vm('vm', '10.8.0.1', { labels: {} }, { metadata: { labels: { app: 'web' } } });
     expect(of('Service', web(), labelled)).toEqual(['10.8.0.1:8080 unknown']);

@@ -9,7 +9,7 @@ import { facts, mesh } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
 import { services } from './services.ts';
 import { sliceEndpoints } from './slice-endpoints.ts';
-import { endpointOfWorkload } from './workload-endpoint.ts';
+import { endpointOfWorkload, standsBehind } from './workload-endpoint.ts';
 import { selectedWorkloads } from './workloads.ts';
 
 /** A port of a service: the service's key and the port's number. */
@@ -78,9 +78,10 @@ function kubernetesEndpoints(read: Read, service: Service, port: ServicePort): r
   const selection = { namespace: service.namespace, selector: service.selector ?? {} };
   const selected = selectedWorkloads(read, selection);
   const slices = read(slicesByService, `${service.source.namespace}/${service.source.name}`);
-  const entries = selected.filter((workload) => workload.kind === 'WorkloadEntry');
   // Where nobody writes slices (a folder of YAML) the pods say themselves which service they serve.
-  const direct = slices.length === 0 ? selected : entries;
+  const direct = selected.filter((workload) =>
+    workload.kind === 'WorkloadEntry' ? standsBehind(workload, service) : slices.length === 0,
+  );
   return [
     ...sliceEndpoints(read, slices, service, port),
     ...direct.flatMap((workload) => endpointOfWorkload(workload, service, port, cluster)),

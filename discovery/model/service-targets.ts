@@ -8,6 +8,7 @@ import type { ServiceTarget } from './service-target.ts';
 import { selectorEntry, services, servicesByObject, servicesBySelector } from './services.ts';
 import { targetPortOf } from './target-port.ts';
 import { selects, type Workload } from './workload.ts';
+import { standsBehind } from './workload-endpoint.ts';
 import { workloads } from './workloads.ts';
 
 /** Whose targets: a workload of the registry, or what a proxy says of itself where the registry lacks it. */
@@ -47,6 +48,7 @@ function targetsBySelector(read: Read, workload: Workload): readonly ServiceTarg
     .flatMap((key) => {
       const service = read(services, key);
       if (service === undefined || !selects(service.selector, workload.labels)) return [];
+      if (!standsBehind(workload, service)) return [];
       return service.ports.flatMap((port) => {
         const targetPort = targetPortOf(service, port, workload);
         return targetPort === undefined ? [] : [{ service: key, port: port.number, targetPort }];

@@ -27,6 +27,17 @@ export function endpointOfWorkload(
   ];
 }
 
+/**
+ * Whether a workload that a service selects is one of its endpoints. As in istiod a headless Service has no
+ * WorkloadEntries: clients find its endpoints by the cluster's DNS, which does not know of them.
+ */
+export function standsBehind(
+  { kind }: Pick<Workload, 'kind'>,
+  { registry, resolution }: Pick<Service, 'registry' | 'resolution'>,
+): boolean {
+  return kind !== 'WorkloadEntry' || registry !== 'Kubernetes' || resolution === 'endpoints';
+}
+
 /** What an endpoint takes from its workload. */
 export function workloadFacts(workload: Workload) {
   return {

@@ -56,7 +56,7 @@ function classify(read: Read, proxy: Proxy): ProxyClass {
     scope,
     targets,
     settings: proxy.settings,
-    ...canonicalOf(read, allLabels),
+    ...canonicalOf(read, allLabels, proxy.workload.namespace),
     addresses: needsAddresses(read, proxy, targets, scope) ? proxy.ipAddresses : [],
   };
 }
@@ -106,12 +106,17 @@ function familyOf(addresses: readonly string[]): ProxyClass['ipFamily'] {
 }
 
 /** Spans carry them (service.istio.io/canonical-*), so workloads differ by them as long as there are spans. */
-function canonicalOf(read: Read, labels: Readonly<Record<string, string>>): Pick<ProxyClass, 'canonical'> | object {
+function canonicalOf(
+  read: Read,
+  labels: Readonly<Record<string, string>>,
+  namespace: string,
+): Pick<ProxyClass, 'canonical'> | object {
   if (!read(meshTraces, 'mesh')) return {};
   return {
     canonical: {
       service: labels['service.istio.io/canonical-name'] || 'unknown',
       revision: labels['service.istio.io/canonical-revision'] || 'latest',
+      namespace: namespace || 'default',
     },
   };
 }

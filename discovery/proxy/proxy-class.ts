@@ -30,8 +30,8 @@ export interface ProxyClass {
   /** Ports of the services it serves, for inbound: sorted. */
   readonly targets: readonly ServiceTarget[];
   readonly settings: ProxySettings;
-  /** Name and revision under which its workload appears in traces; absent while the mesh does not trace. */
-  readonly canonical?: { readonly service: string; readonly revision: string };
+  /** What traces say of its workload: name, revision and namespace; absent while the mesh does not trace. */
+  readonly canonical?: { readonly service: string; readonly revision: string; readonly namespace: string };
   /** The proxy's own addresses: only for what binds or excludes them (a facet that few may take). */
   readonly addresses: readonly string[];
 }

@@ -100,11 +100,6 @@ export function refTo<K>(cell: Query<K, EncodedResource | undefined>, key: K): R
   return { query: cell, key } as unknown as ResourceRef;
 }
 
-/** Identifies a reference's cell among all outputs: `node` and `id` as `Graph.takeMarked` gives them. */
-export function cellIdOf(ref: ResourceRef): string {
-  return `${ref.query.name}\u0000${ref.query.idOf(ref.key)}`;
-}
-
 /** Whether two directories name the same cells. */
 export function sameDirectory(a: Directory, b: Directory): boolean {
   if (a === b) return true;

@@ -39,7 +39,6 @@ export interface ViewDeps {
 
 /** Holds only what is wanted: the whole directory where somebody subscribes to everything, else the names asked for. */
 export class View {
-  readonly id: string;
   readonly type: ResourceType;
   readonly client: ProxyClass;
   readonly viewers = new Set<Viewer>();
@@ -64,12 +63,11 @@ export class View {
   #overfull = false;
   #changes: Changes | undefined = undefined;
 
-  constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass, id: string) {
+  constructor(deps: ViewDeps, translator: ErasedTranslator, client: ProxyClass) {
     this.#deps = deps;
     this.#translator = translator;
     this.type = translator.type;
     this.client = client;
-    this.id = id;
     deps.graph.hold(translator.directory, client);
     this.#readDirectory();
   }

@@ -11,9 +11,9 @@ import { View, type ViewDeps } from './view.ts';
 /** Views by the cell of their directory; slots by their cells. */
 export class Views {
   readonly #translators: TranslatorTable;
-  readonly #views = new Map<string, View>();
+  // By directory and then by class: joining the two to one text, and hashing it, costs more than all else of a change.
+  readonly #views = new Map<string, Map<string, View>>();
   readonly #slots: Slots<View>;
-  readonly #directories = new Map<string, ErasedTranslator>();
   readonly #finders = new Map<string, ErasedTranslator>();
   readonly #deps: ViewDeps;
 
@@ -24,7 +24,7 @@ export class Views {
     for (const table of Object.values(translators)) {
       for (const translator of Object.values(table)) {
         if (translator === 'not served') continue;
-        this.#directories.set(translator.directory.name, translator);
+        this.#views.set(translator.directory.name, new Map());
         this.#finders.set(translator.found.name, translator);
       }
     }
@@ -34,12 +34,10 @@ export class Views {
   open(client: ProxyClass, type: ResourceType): View | undefined {
     const translator = this.#translators[client.flavour][type];
     if (translator === 'not served') return undefined;
-    const id = viewId(translator, client);
-    let view = this.#views.get(id);
-    if (view === undefined) {
-      view = new View(this.#deps, translator, client, id);
-      this.#views.set(id, view);
-    }
+    const known = this.#find(translator, client);
+    if (known !== undefined) return known;
+    const view = new View(this.#deps, translator, client);
+    this.#views.get(translator.directory.name)?.set(translator.directory.idOf(client), view);
     return view;
   }
 
@@ -68,27 +66,29 @@ export class Views {
 
   /** Lets go of views at which nobody has looked since `before`. */
   sweep(before: number): void {
-    for (const [id, view] of this.#views) {
-      if (view.idleSince > before) continue;
-      if (view.viewers.size > 0) {
-        view.prune();
-        continue;
+    for (const views of this.#views.values()) {
+      for (const [id, view] of views) {
+        if (view.idleSince > before) continue;
+        if (view.viewers.size > 0) {
+          view.prune();
+          continue;
+        }
+        view.close();
+        views.delete(id);
+        this.#deps.changed.delete(view);
+        this.#deps.failing.delete(view);
       }
-      view.close();
-      this.#views.delete(id);
-      this.#deps.changed.delete(view);
-      this.#deps.failing.delete(view);
     }
   }
 
   /** Lets go of what streams that began a moment ago had in common. */
   forgetShared(): void {
-    for (const view of this.#views.values()) view.sharing.forget();
+    for (const views of this.#views.values()) for (const view of views.values()) view.sharing.forget();
   }
 
   /** Every view, types in push order. */
   all(): readonly View[] {
-    return inOrder(this.#views.values());
+    return inOrder([...this.#views.values()].flatMap((views) => [...views.values()]));
   }
 
   /** Distinct resources held. */
@@ -102,6 +102,10 @@ export class Views {
     for (const view of slot.watchers) view.noteChange(slot.name, before);
   }
 
+  #find({ directory }: ErasedTranslator, client: ProxyClass): View | undefined {
+    return this.#views.get(directory.name)?.get(directory.idOf(client));
+  }
+
   #sort(marked: readonly CellRef[]): Sorted {
     const sorted: Sorted = { directories: new Map(), found: new Map(), slots: new Map() };
     const { failing } = this.#deps;
@@ -112,14 +116,14 @@ export class Views {
     }
     for (const slot of this.#slots.failed) push(sorted.slots, typeOfSlot(slot), slot);
     for (const { node, id, key } of marked) {
-      const directory = this.#directories.get(node);
+      const views = this.#views.get(node);
       const finder = this.#finders.get(node);
-      if (directory !== undefined) {
-        const view = this.#views.get(`${node}\u0000${id}`);
+      if (views !== undefined) {
+        const view = views.get(id);
         if (view !== undefined && !view.failed) push(sorted.directories, view.type, view);
       } else if (finder !== undefined) {
         const { client, name } = key as NamedRequest;
-        const view = this.#views.get(viewId(finder, client));
+        const view = this.#find(finder, client);
         if (view !== undefined) push(sorted.found, view.type, [view, name] as const);
       } else {
         const slot = this.#slots.byCell(node, id);
@@ -134,10 +138,6 @@ interface Sorted {
   readonly directories: Map<ResourceType, View[]>;
   readonly found: Map<ResourceType, (readonly [View, string])[]>;
   readonly slots: Map<ResourceType, Slot<View>[]>;
-}
-
-function viewId(translator: ErasedTranslator, client: ProxyClass): string {
-  return `${translator.directory.name}\u0000${translator.directory.idOf(client)}`;
 }
 
 function inOrder(views: Iterable<View>): readonly View[] {

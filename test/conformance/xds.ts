@@ -98,9 +98,10 @@ export function proxyOf(proxy: CaseProxy): Proxy {
 
 function judge(folder: string, c: XdsCase, pool: Pool): readonly Difference[] {
   const wanted = (type: keyof ResourceSet): readonly ResourceJson[] =>
-    (c.xds[type] ?? []).flatMap((hash): readonly ResourceJson[] => {
+    (c.xds[type] ?? []).map((hash) => {
       const resource = pool[type].get(hash);
-      return resource === undefined ? [] : [resource];
+      if (resource === undefined) throw new Error(`${c.name}: the pool of ${type} lacks ${hash}`);
+      return resource;
     });
   const want: ResourceSet = {
     clusters: wanted('clusters'),

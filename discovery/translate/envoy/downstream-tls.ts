@@ -7,42 +7,48 @@ import {
   TlsParametersSchema,
 } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
 import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
-import { query, type Read } from '../../graph/graph.ts';
+import { query } from '../../graph/graph.ts';
 import { mesh } from '../../model/objects.ts';
 import { agentSecret, workloadCertificate, workloadRoots, workloadSecret } from './sds.ts';
 import { socketOf } from './upstream-tls.ts';
 import { packed } from './wire.ts';
 
-/** What a server offers by ALPN inside of Istio mTLS. */
-export interface ServerAlpn {
+/** How a server speaks Istio mTLS. */
+export interface ServerMtls {
   /** Chains that are known to speak HTTP never exchange metadata over TCP. */
   readonly http: boolean;
   /** Whether istio.metadata_exchange runs; without it nobody may be invited to send its bytes. */
   readonly metadataExchange: boolean;
+  /** Whether certificates come from the agent beside the proxy. */
+  readonly agentSds: boolean;
 }
 
-/** Asks clients for a certificate of the mesh and shows the workload's own. */
-export function mutualTls(read: Read, { http, metadataExchange }: ServerAlpn, agentSds: boolean): TransportSocket {
-  const { domains, parameters } = read(serverTls, 'mesh');
-  const alpnProtocols = [...(http || !metadataExchange ? [] : ['istio-peer-exchange']), 'h2', 'http/1.1'];
-  const context = create(DownstreamTlsContextSchema, {
-    requireClientCertificate: true,
-    commonTlsContext: {
-      tlsParams: parameters,
-      alpnProtocols,
-      tlsCertificateSdsSecretConfigs: [workloadSecret(workloadCertificate, agentSds)],
-      validationContextType: {
-        case: 'combinedValidationContext',
-        value: {
-          // Any workload of the mesh may connect; who may do what, policies say.
-          defaultValidationContext: { matchSubjectAltNames: domains.map(ofTrustDomain) },
-          validationContextSdsSecretConfig: workloadSecret(workloadRoots, agentSds),
+/** Asks clients for a certificate of the mesh and shows the workload's own: one socket for all listeners. */
+export const mutualTls = query<ServerMtls, TransportSocket>(
+  'mutual-tls',
+  (read, { http, metadataExchange, agentSds }) => {
+    const { domains, parameters } = read(serverTls, 'mesh');
+    const alpnProtocols = [...(http || !metadataExchange ? [] : ['istio-peer-exchange']), 'h2', 'http/1.1'];
+    const context = create(DownstreamTlsContextSchema, {
+      requireClientCertificate: true,
+      commonTlsContext: {
+        tlsParams: parameters,
+        alpnProtocols,
+        tlsCertificateSdsSecretConfigs: [workloadSecret(workloadCertificate, agentSds)],
+        validationContextType: {
+          case: 'combinedValidationContext',
+          value: {
+            // Any workload of the mesh may connect; who may do what, policies say.
+            defaultValidationContext: { matchSubjectAltNames: domains.map(ofTrustDomain) },
+            validationContextSdsSecretConfig: workloadSecret(workloadRoots, agentSds),
+          },
         },
       },
-    },
-  });
-  return socketOf('envoy.transport_sockets.tls', packed(DownstreamTlsContextSchema, context));
-}
+    });
+    return socketOf('envoy.transport_sockets.tls', packed(DownstreamTlsContextSchema, context));
+  },
+  { idOf: ({ http, metadataExchange, agentSds }) => `${http}|${metadataExchange}|${agentSds}` },
+);
 
 /** TLS with certificates from the proxy's file system; clients show one only where authorities are given. */
 export function fileTls(files: {

@@ -3,12 +3,12 @@ import type { Facets } from '../../proxy/proxy-class.ts';
 import type { FilterClient } from './filters/context.ts';
 
 /** Facets on which filters depend. */
-export const filterFacets = ['capabilities', 'settings', 'canonical', 'cluster', 'namespace'] as const;
+export const filterFacets = ['capabilities', 'settings', 'canonical', 'cluster'] as const;
 
 type Client = Facets<(typeof filterFacets)[number]>;
 
 /** The proxy as its filters see it. */
-export function filterClient({ capabilities, settings, canonical, cluster, namespace }: Client): FilterClient {
+export function filterClient({ capabilities, settings, canonical, cluster }: Client): FilterClient {
   return {
     istioFilters: capabilities.istioFilters,
     proxyConfig: settings.proxyConfig ?? '',
@@ -20,7 +20,6 @@ export function filterClient({ capabilities, settings, canonical, cluster, names
             ...canonical,
             cluster: cluster === '' ? 'unknown' : cluster,
             mesh: settings.meshId ?? 'unknown',
-            namespace: namespace === '' ? 'default' : namespace,
           },
         }),
   };

@@ -62,7 +62,7 @@ export function httpConnectionManager(read: Read, connection: HttpConnection): H
     proxy100Continue: continue100,
     streamIdleTimeout: seconds(0),
     upgradeConfigs: [{ upgradeType: 'websocket' }],
-    requestIdExtension: { typedConfig: packed(UuidRequestIdConfigSchema, { useRequestIdForTraceSampling: true }) },
+    requestIdExtension: { typedConfig: requestIds },
   });
   setRoutes(manager, connection.routes);
   setProtocols(manager, connection, headers, context.http10 || http10);
@@ -72,6 +72,8 @@ export function httpConnectionManager(read: Read, connection: HttpConnection): H
   applyConnectionSettings(manager, settings.connectionSettings, context.direction);
   return manager;
 }
+
+const requestIds = packed(UuidRequestIdConfigSchema, { useRequestIdForTraceSampling: true });
 
 type Normalization = 'DEFAULT' | 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES';
 

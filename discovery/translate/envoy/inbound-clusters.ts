@@ -1,5 +1,6 @@
 // Clusters of a sidecar's own application: one for each port that its services or its Sidecar's ingress name.
 import { create, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { formatHostPort, type HostPort, parseHostPort } from '../../../config/host-port.ts';
 import type { ConnectionPoolSettings } from '../../../config/kinds/common.ts';
 import type { SidecarIngress } from '../../../config/kinds/sidecar.ts';
 import {
@@ -124,22 +125,17 @@ function ingressKeys(
 /** `0.0.0.0:port` and `[::]:port` stand for the proxy's own address, `127.0.0.1` for the loopback of its family. */
 function endpointOf(written: string, client: InboundClient): string {
   if (written === '' || written.startsWith('unix://')) return written;
-  const { host, port } = splitHostPort(written);
+  const { host, port } = partsOf(written);
   if (host === '0.0.0.0' || host === '::') {
     const own = client.addresses.find((address) => address.includes(':') === (host === '::')) ?? client.addresses[0];
-    return own === undefined ? '' : joinHostPort(own, port);
+    return own === undefined ? '' : formatHostPort({ host: own, port });
   }
-  return joinHostPort(client.ipFamily === 'v6' ? '::1' : '127.0.0.1', port);
+  return formatHostPort({ host: client.ipFamily === 'v6' ? '::1' : '127.0.0.1', port });
 }
 
-function splitHostPort(text: string): { readonly host: string; readonly port: number } {
-  const colon = text.lastIndexOf(':');
-  const host = text.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  return { host, port: Number(text.slice(colon + 1)) || 0 };
-}
-
-function joinHostPort(host: string, port: number): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+/** The parts of what a Sidecar says; the rules have told of one that has none, and nothing listens at port 0. */
+function partsOf(text: string): HostPort {
+  return parseHostPort(text) ?? { host: '', port: 0 };
 }
 
 function build(read: Read, key: InboundClusterKey): Cluster {
@@ -198,7 +194,7 @@ function addressOf(endpoint: string) {
   if (endpoint.startsWith('unix://')) {
     return { address: { case: 'pipe' as const, value: { path: endpoint.slice('unix://'.length) } } };
   }
-  const { host, port } = splitHostPort(endpoint);
+  const { host, port } = partsOf(endpoint);
   const portSpecifier = { case: 'portValue' as const, value: port };
   return { address: { case: 'socketAddress' as const, value: { address: host, portSpecifier } } };
 }

@@ -5,9 +5,7 @@ import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 
 /** Only where requests leave: servers read what clients sent. */
 export const alpn: HttpFilterBuilder = ({ direction, istioFilters }) =>
-  istioFilters && direction !== 'inbound'
-    ? httpFilter('istio.alpn', packed(FilterConfigSchema, { alpnOverride: overrides }))
-    : undefined;
+  istioFilters && direction !== 'inbound' ? filter : undefined;
 
 const overrides = [
   {
@@ -23,3 +21,5 @@ const overrides = [
     alpnOverride: ['istio-h2', 'istio', 'h2'],
   },
 ];
+
+const filter = httpFilter('istio.alpn', packed(FilterConfigSchema, { alpnOverride: overrides }));

@@ -5,4 +5,6 @@ import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 
 /** Everywhere. */
-export const cors: HttpFilterBuilder = () => httpFilter(corsFilter, packed(CorsSchema, {}));
+export const cors: HttpFilterBuilder = () => filter;
+
+const filter = httpFilter(corsFilter, packed(CorsSchema, {}));

@@ -5,4 +5,6 @@ import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 
 /** Everywhere. */
-export const fault: HttpFilterBuilder = () => httpFilter(faultFilter, packed(HTTPFaultSchema, {}));
+export const fault: HttpFilterBuilder = () => filter;
+
+const filter = httpFilter(faultFilter, packed(HTTPFaultSchema, {}));

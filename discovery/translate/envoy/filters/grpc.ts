@@ -5,15 +5,17 @@ import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 
 /** Ports named grpc-web. */
-export const grpcWeb: HttpFilterBuilder = (context) =>
-  context.grpcWeb ? httpFilter('envoy.filters.http.grpc_web', packed(GrpcWebSchema, {})) : undefined;
+export const grpcWeb: HttpFilterBuilder = (context) => (context.grpcWeb ? translation : undefined);
+
+const translation = httpFilter('envoy.filters.http.grpc_web', packed(GrpcWebSchema, {}));
 
 /** Everywhere, by service and not by method. */
-export const grpcStats: HttpFilterBuilder = () =>
-  httpFilter(
-    'envoy.filters.http.grpc_stats',
-    packed(FilterConfigSchema, {
-      emitFilterState: true,
-      perMethodStatSpecifier: { case: 'statsForAllMethods', value: { value: false } },
-    }),
-  );
+export const grpcStats: HttpFilterBuilder = () => statistics;
+
+const statistics = httpFilter(
+  'envoy.filters.http.grpc_stats',
+  packed(FilterConfigSchema, {
+    emitFilterState: true,
+    perMethodStatSpecifier: { case: 'statsForAllMethods', value: { value: false } },
+  }),
+);

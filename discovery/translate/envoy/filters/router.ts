@@ -4,4 +4,6 @@ import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 
 /** Everywhere. */
-export const router: HttpFilterBuilder = () => httpFilter('envoy.filters.http.router', packed(RouterSchema, {}));
+export const router: HttpFilterBuilder = () => filter;
+
+const filter = httpFilter('envoy.filters.http.router', packed(RouterSchema, {}));

@@ -62,15 +62,13 @@ export function networkFilter(name: string, typedConfig: Any): Filter {
 }
 
 /** Reads what peers say of themselves at the start of a connection; only istio-proxy has it (contract 3.1). */
-export function tcpPeerMetadata(): Filter {
-  return networkFilter(
-    'istio.metadata_exchange',
-    typedStruct('type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange', {
-      enable_discovery: true,
-      protocol: 'istio-peer-exchange',
-    }),
-  );
-}
+export const tcpPeerMetadata: Filter = networkFilter(
+  'istio.metadata_exchange',
+  typedStruct('type.googleapis.com/envoy.tcp.metadataexchange.config.MetadataExchange', {
+    enable_discovery: true,
+    protocol: 'istio-peer-exchange',
+  }),
+);
 
 function proxyOf(target: TcpTarget, logs: readonly AccessLog[]): MessageInitShape<typeof TcpProxySchema> {
   const proxy = create(TcpProxySchema, { statPrefix: target.statPrefix, accessLog: [...logs] });

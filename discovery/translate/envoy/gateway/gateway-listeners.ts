@@ -36,7 +36,7 @@ import { acceptable, type ChainPlan, namesOf } from './chain-plan.ts';
 import { gatewayTlsDefaults, serverTls } from './server-tls.ts';
 import { type StreamChain, sniHosts, streamChains } from './stream-chains.ts';
 
-const facets = [...filterFacets, 'labels', 'targets', 'ipFamily'] as const;
+const facets = [...filterFacets, 'namespace', 'labels', 'targets', 'ipFamily'] as const;
 type Client = Facets<(typeof facets)[number]>;
 
 /** All listeners of gateways. */
@@ -189,7 +189,7 @@ function httpFilter(read: Read, key: GatewayListenerKey, routeName: string) {
 
 function streamFilters(read: Read, { target }: StreamChain, exchangesMetadata: boolean) {
   return [
-    ...(exchangesMetadata ? [tcpPeerMetadata()] : []),
+    ...(exchangesMetadata ? [tcpPeerMetadata] : []),
     ...tcpFilters(target, accessLogs(read(accessLogSettings, 'mesh'))),
   ];
 }

@@ -1,6 +1,7 @@
 // Filter chains of gateway servers that do not end in HTTP: TCP, TLS that ends here, TLS that passes through.
 
 import { exportedTo } from '../../../../config/export-to.ts';
+import { compareText } from '../../../../config/object.ts';
 import type { Read } from '../../../graph/graph.ts';
 import { query } from '../../../graph/graph.ts';
 import type { ClientView } from '../../../model/client-view.ts';
@@ -9,6 +10,7 @@ import { hostsFor, type MergedServer, passesTls } from '../../../model/gateways.
 import { hostsMatch, hostWithin } from '../../../model/hostname.ts';
 import { compareRoutes, routesByGateway, type VirtualRoutes, virtualServices } from '../../../model/route.ts';
 import { scopeServices, serviceNamespaces } from '../../../model/scope-services.ts';
+import type { Protocol, Service } from '../../../model/service.ts';
 import { services } from '../../../model/services.ts';
 import { mergedRule } from '../../../model/traffic-policy.ts';
 import { sniOf } from '../../names.ts';
@@ -103,41 +105,61 @@ function sniRouted(read: Read, merged: MergedServer, client: ClientView): readon
   const hosts = sniHosts(merged.hosts);
   return read(sniTargets, client)
     .filter(({ hostname }) => hosts.length === 0 || hosts.some((host) => hostWithin(hostname, host)))
-    .map(({ name }) => ({ sni: [name], alpn: meshAlpn, target: plainTarget(name), terminates: false }));
+    .map(({ name, protocol }) => ({
+      sni: [name],
+      alpn: meshAlpn,
+      target: { ...plainTarget(name), protocol },
+      terminates: false,
+    }));
 }
 
 interface SniTarget {
   readonly hostname: string;
   readonly name: string;
+  /** Of the port: istiod puts the protocol's own reader before the proxy here too. */
+  readonly protocol: Protocol;
 }
 
-/** Server names of all ports and subsets of the mesh's own services. */
+/** Server names of all ports and subsets of the mesh's own services, in Istio's order: by age, name and namespace. */
 const sniTargets = query<Pick<ClientView, 'view' | 'policy'>, readonly SniTarget[]>(
   'sni-targets',
-  (read, { view, policy }) =>
-    read(serviceNamespaces, 'all').flatMap((of) =>
+  (read, { view, policy }) => {
+    const seen = read(serviceNamespaces, 'all').flatMap((of) =>
       read(scopeServices, { ...view, listener: 0, of }).flatMap(({ service: key }) => {
         const service = read(services, key);
-        if (service === undefined || service.meshExternal) return [];
-        const { hostname } = service;
-        const rule = appliedRule(
-          read,
-          { namespace: policy.namespace, hostname, serviceNamespace: service.namespace },
-          policy.labels,
-        );
-        const subsets = rule === '' ? [] : (read(mergedRule, rule)?.subsets ?? []);
-        return service.ports
-          .filter(({ protocol }) => protocol !== 'udp')
-          .flatMap(({ number }) =>
-            ['', ...subsets.map(({ name }) => name ?? '')].map((subset) => ({
-              hostname,
-              name: sniOf(number, subset, hostname),
-            })),
-          );
+        return service === undefined || service.meshExternal ? [] : [service];
       }),
-    ),
+    );
+    return seen.sort(compareServices).flatMap(({ hostname, namespace, ports }) => {
+      const place = { namespace: policy.namespace, hostname, serviceNamespace: namespace };
+      const rule = appliedRule(read, place, policy.labels);
+      const subsets = rule === '' ? [] : (read(mergedRule, rule)?.subsets ?? []);
+      return ports
+        .filter(({ protocol }) => protocol !== 'udp')
+        .flatMap(({ number, protocol }) =>
+          ['', ...subsets.map(({ name }) => name ?? '')].map((subset) => ({
+            hostname,
+            name: sniOf(number, subset, hostname),
+            protocol,
+          })),
+        );
+    });
+  },
   { idOf: ({ view, policy }) => JSON.stringify([view, policy]) },
 );
+
+function compareServices(a: Service, b: Service): number {
+  return (
+    compareText(a.creationTimestamp, b.creationTimestamp) ||
+    compareText(ownName(a), ownName(b)) ||
+    compareText(a.namespace, b.namespace)
+  );
+}
+
+/** Services of a ServiceEntry go by their hosts. */
+function ownName({ registry, name, hostname }: Service): string {
+  return registry === 'External' ? hostname : name;
+}
 
 function chainTo(target: TcpTarget): StreamChain {
   return { sni: [], alpn: [], target, terminates: false };

@@ -165,7 +165,7 @@ interface ChainParts {
 
 function chain(read: Read, key: ChainClient, match: ChainMatch, parts: ChainParts): FilterChain {
   const http = match.serves === 'http';
-  const alpn = { http, metadataExchange: key.client.istioFilters };
+  const mtls = { http, metadataExchange: key.client.istioFilters, agentSds: key.agentSds };
   return create(FilterChainSchema, {
     name: parts.name,
     filterChainMatch: {
@@ -174,7 +174,7 @@ function chain(read: Read, key: ChainClient, match: ChainMatch, parts: ChainPart
       ...(parts.destination === 0 ? {} : { destinationPort: parts.destination }),
     },
     filters: [...peerMetadata(key), ...(http ? [httpFilterOf(read, key, parts)] : tcpFiltersOf(read, key, parts))],
-    ...(match.mutual ? { transportSocket: mutualTls(read, alpn, key.agentSds) } : {}),
+    ...(match.mutual ? { transportSocket: read(mutualTls, mtls) } : {}),
   });
 }
 
@@ -201,7 +201,7 @@ function tcpFiltersOf(read: Read, key: ChainClient, { statPrefix, cluster, proto
 
 /** Policies and telemetry need to know the peer, so this stands first. */
 function peerMetadata({ client }: ChainClient): Filter[] {
-  return client.istioFilters ? [tcpPeerMetadata()] : [];
+  return client.istioFilters ? [tcpPeerMetadata] : [];
 }
 
 /** Inspectors run only on ports where some chain asks for what they find: a server that speaks first would wait. */
