@@ -1,5 +1,6 @@
 // Replicas that agree: nobody steps over a lagging, silent, late or new replica, whatever clocks say, and agents' certificates are found.
 import { expect, test } from 'vitest';
+import { MemoryBoard } from '../test/support/memory-board.ts';
 import { makeLedger } from './ledger.ts';
 import { formatReport, type Place, parseReport, type ReplicaReport, reportLimits } from './replica-report.ts';
 import { type ReplicaBoard, Replicas } from './replicas.ts';
@@ -11,22 +12,6 @@ const signing: Place = { ...both, step: 'sign-new', since: 2, signerId: 'new' };
 
 /** Time that passes only when told to. */
 const clock = { ms: 0 };
-
-class Board implements ReplicaBoard {
-  readonly reports = new Map<string, string>();
-  down = false;
-  async read(): Promise<ReadonlyMap<string, string>> {
-    if (this.down) throw new Error('away');
-    return new Map(this.reports);
-  }
-  async write(replica: string, report: string): Promise<void> {
-    if (this.down) throw new Error('away');
-    this.reports.set(replica, report);
-  }
-  async remove(replica: string): Promise<void> {
-    this.reports.delete(replica);
-  }
-}
 
 function replica(board: ReplicaBoard, name: string, skewMs = 0) {
   const ledger = makeLedger(1000, () => 0);
@@ -75,15 +60,15 @@ async function looks(replicas: readonly TestReplica[], rounds = 4): Promise<bool
   return could;
 }
 
-function trio(): { board: Board; a: TestReplica; b: TestReplica; c: TestReplica } {
-  const board = new Board();
+function trio(): { board: MemoryBoard; a: TestReplica; b: TestReplica; c: TestReplica } {
+  const board = new MemoryBoard();
   const [a, b, c] = [replica(board, 'a'), replica(board, 'b', 3_600_000), replica(board, 'c', -7_200_000)];
   a.leads = true;
   return { board, a, b, c };
 }
 
 test('one alone steps when it is ready', async () => {
-  const a = replica(new Board(), 'a');
+  const a = replica(new MemoryBoard(), 'a');
   a.leads = true;
   expect(await looks([a])).toBe(true);
   a.laggards = ['web'];

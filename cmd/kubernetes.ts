@@ -45,7 +45,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   let leadsRotation = false;
   const group = {
     name: holder,
-    board: replicaBoard(api, namespace),
+    board: replicaBoard(api, namespace, replicasLease),
     leads: () => leadsRotation,
     leaseMs,
   };

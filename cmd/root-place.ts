@@ -9,6 +9,7 @@ import type { Rotation } from '../certs/rotation.ts';
 import { type RotationStatus, rotationStatusFile } from '../certs/rotation-driver.ts';
 import { defaultCaDirectory } from './ca-options.ts';
 import { type ClusterChoice, openCluster } from './cluster.ts';
+import { replicasLease } from './kube/names.ts';
 import { replicaBoard } from './kube/replica-board.ts';
 import { secretClient } from './kubernetes-identity.ts';
 
@@ -71,7 +72,7 @@ async function clusterPlace(choice: ClusterChoice, namespace: string): Promise<R
     name: `Secret ${namespace}/${caSecretName}`,
     store: caSecret(secretClient(api), namespace),
     progress: async (rotation) =>
-      [...(await replicaBoard(api, namespace).read())].sort(byName).map(([replica, text]) => {
+      [...(await replicaBoard(api, namespace, replicasLease).read())].sort(byName).map(([replica, text]) => {
         const report = parseReport(text);
         const isAtStep = report?.step === rotation.step && report.since === rotation.since;
         const { at = 'unknown', lagging = 0, first = [] } = report ?? {};

@@ -1,6 +1,7 @@
 // Elections among candidates with clocks of their own, over an API server's rules for writing a Lease.
 import { expect, test } from 'vitest';
 import type { KubeAnswer, KubeApi } from '../../config/sources/kube-api.ts';
+import { FakeClock, settled } from '../../test/support/fake-clock.ts';
 import { standForElection } from './election.ts';
 
 const durationMs = 30_000;
@@ -25,34 +26,7 @@ class LeaseServer {
   };
 }
 
-/** Time that passes only when told to. */
-class Clock {
-  now = 0;
-  readonly #waiting = new Set<{ readonly at: number; readonly wake: () => void }>();
-
-  readonly sleep = (ms: number, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const waiting = { at: this.now + ms, wake: resolve };
-      this.#waiting.add(waiting);
-      signal.addEventListener('abort', () => this.#waiting.delete(waiting) && resolve());
-      if (signal.aborted && this.#waiting.delete(waiting)) resolve();
-    });
-
-  async pass(ms: number): Promise<void> {
-    for (const end = this.now + ms; this.now < end; ) {
-      this.now += 500;
-      for (const waiting of [...this.#waiting]) {
-        if (waiting.at > this.now || !this.#waiting.delete(waiting)) continue;
-        waiting.wake();
-        await settled();
-      }
-    }
-  }
-}
-
-const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-async function stand(server: LeaseServer, clock: Clock, holder: string, skewMs = 0) {
+async function stand(server: LeaseServer, clock: FakeClock, holder: string, skewMs = 0) {
   const stop = new AbortController();
   const candidate = { leading: false, changes: 0, running: Promise.resolve(), stop: () => stop.abort() };
   candidate.running = standForElection(
@@ -78,7 +52,7 @@ async function stand(server: LeaseServer, clock: Clock, holder: string, skewMs =
 }
 
 test('the first leads, the second waits, whatever their clocks say', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   const a = await stand(server, clock, 'a');
   const b = await stand(server, clock, 'b', 3_600_000);
   await clock.pass(10 * 60_000);
@@ -86,7 +60,7 @@ test('the first leads, the second waits, whatever their clocks say', async () =>
 });
 
 test('a leader that stops hands over before its Lease would have expired', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   const a = await stand(server, clock, 'a');
   const b = await stand(server, clock, 'b');
   a.stop();
@@ -97,7 +71,7 @@ test('a leader that stops hands over before its Lease would have expired', async
 });
 
 test('a leader that dies is replaced after the duration, not before', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   await server.send('POST', '/leases', { metadata: {}, spec: { holderIdentity: 'dead', leaseDurationSeconds: 30 } });
   const b = await stand(server, clock, 'b');
   await clock.pass(durationMs - 1_000);
@@ -107,13 +81,13 @@ test('a leader that dies is replaced after the duration, not before', async () =
 });
 
 test('a replica that comes back under its name leads at once', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   await server.send('POST', '/leases', { metadata: {}, spec: { holderIdentity: 'a', leaseDurationSeconds: 30 } });
   expect((await stand(server, clock, 'a')).leading).toBe(true);
 });
 
 test('a leader that cannot renew steps down before another may take over, and there are never two', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   const a = await stand(server, clock, 'a');
   const healthy = server.send;
   // Only a's connection is down: b sees the Lease age.
@@ -137,7 +111,7 @@ test('a leader that cannot renew steps down before another may take over, and th
 });
 
 test('of two that find no Lease one creates it', async () => {
-  const [server, clock] = [new LeaseServer(), new Clock()];
+  const [server, clock] = [new LeaseServer(), new FakeClock()];
   const both = await Promise.all([stand(server, clock, 'a'), stand(server, clock, 'b')]);
   await settled();
   expect(both.filter(({ leading }) => leading).length).toBe(1);

@@ -7,9 +7,12 @@ import { facts, meshConfigMapKey } from '../../discovery/model/objects.ts';
 import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
 import { EntryAddresses } from './entry-addresses.ts';
-import { addressesLease, statusLease } from './names.ts';
+import { addressesLease, rejectionsLease, statusLease } from './names.ts';
 import { ObjectStatus } from './object-status.ts';
 import { rejectedObjects } from './rejected-objects.ts';
+import { type RejectionReport, rejectedResources } from './rejected-resources.ts';
+import { RejectionBoard } from './rejection-board.ts';
+import { replicaBoard } from './replica-board.ts';
 import { endingInTurn, type LeadingOptions, whileLeading } from './while-leading.ts';
 
 /** Counts statuses by `writer` (`objects`, `addresses`) and `outcome` (`written`, `failed`). */
@@ -25,7 +28,10 @@ export function statusWriteCounter(registry: Registry): StatusWriteCounter {
   });
 }
 
-/** Has the status of mesh objects say what is wrong with them, until disposed. Written by the leader of the replicas. */
+/**
+ * Has the status of mesh objects say what is wrong with them, until disposed. Written by the leader of the replicas, which
+ * hears from the others what their proxies reject. Without an election there are no others to agree with.
+ */
 export function keepObjectStatus(
   plane: ControlPlane,
   leading: Omit<LeadingOptions, 'lease'>,
@@ -33,12 +39,14 @@ export function keepObjectStatus(
   counter: StatusWriteCounter,
 ): AsyncDisposable {
   const { settings, store, graph, xds, surroundings } = plane;
+  const own = () => rejectedResources(xds.publisher.streams, (kind, key) => store.get(kind, key));
+  const board = leading.elect ? shareRejections(plane, leading, own) : undefined;
   const status = new ObjectStatus({
     api: leading.api,
     store,
     check,
     surroundings,
-    rejections: () => rejectedObjects(xds.publisher.streams, (kind, key) => store.get(kind, key)),
+    rejections: () => rejectedObjects(board?.reports() ?? [own()]),
     isCounted: (kind, namespace) => isCounted(graph.read, kind, namespace),
     meshConfigMap: meshConfigMapKey(graph.read(facts, 'facts')),
     sleep: rest,
@@ -46,8 +54,43 @@ export function keepObjectStatus(
     count: (outcome) => counter.inc({ writer: 'objects', outcome }),
     log: (message) => leading.log.warn(message),
   });
-  const lead = whileLeading({ ...leading, lease: statusLease(settings.revision) }, (leads) => status.lead(leads));
-  return endingInTurn(status, lead);
+  let leads = false;
+  const lead = whileLeading({ ...leading, lease: statusLease(settings.revision) }, (now) => {
+    leads = now;
+    const looked = board?.lead(now);
+    // A new leader shall not say less than the others know.
+    if (now && looked !== undefined) void looked.then(() => leads && status.lead(true));
+    else status.lead(now);
+  });
+  return endingInTurn(status, board === undefined ? lead : endingInTurn(board, lead));
+}
+
+function shareRejections(
+  { settings, metrics }: ControlPlane,
+  { api, namespace, holder, leaseMs, log }: Omit<LeadingOptions, 'lease'>,
+  own: () => RejectionReport,
+): RejectionBoard {
+  const counter = new Counter({
+    name: 'meltemi_rejection_reports_total',
+    help: 'Writes of what proxies reject to the place where all replicas report it, and rounds that failed.',
+    labelNames: ['outcome'],
+    registers: [metrics.registry],
+  });
+  const board = new RejectionBoard({
+    board: replicaBoard(api, namespace, rejectionsLease(settings.revision)),
+    ...{ name: holder, own, leaseMs, sleep: rest },
+    monotonic: () => performance.now(),
+    now: Date.now,
+    random: Math.random,
+    count: (outcome) => counter.inc({ outcome }),
+    log: (message) => log.warn(message),
+  });
+  metrics.gauge(
+    'meltemi_rejecting_replicas',
+    'Other replicas whose rejections this one, their leader, counts; absent where it does not lead.',
+    () => board.heard,
+  );
+  return board;
 }
 
 /** Has the status of ServiceEntries tell their automatic addresses, until disposed (PILOT_ENABLE_IP_AUTOALLOCATE). */

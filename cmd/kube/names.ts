@@ -13,6 +13,11 @@ export function statusLease(revision: string): string {
   return ofRevision('istio-status-leader', revision);
 }
 
+/** The Lease on which replicas report what their proxies reject, to the leader of their revision. */
+export function rejectionsLease(revision: string): string {
+  return ofRevision('istiod-rejections', revision);
+}
+
 /** The Lease of whoever tells ServiceEntries their addresses: one a revision, since each has entries that others do not read. */
 export function addressesLease(revision: string): string {
   return ofRevision('istio-ip-autoallocate', revision);

@@ -19,7 +19,7 @@ export interface ObjectStatusOptions {
   readonly check: CheckObject;
   /** What objects are judged among, as it is now. */
   readonly surroundings: () => Surroundings;
-  /** Sentences about what proxies of this replica reject, by `Kind namespace/name`. */
+  /** Sentences about what proxies of any replica reject, by `Kind namespace/name`. */
   readonly rejections: () => ReadonlyMap<string, string>;
   /** Whether the mesh takes notice of the objects of a kind in a namespace. */
   readonly isCounted: (kind: KindName, namespace: string) => boolean;

@@ -3,7 +3,15 @@ import { cacertsName, caSecretName } from '../../certs/ca-secret.ts';
 import { kinds } from '../../config/kinds/kinds.ts';
 import { compareText } from '../../config/object.ts';
 import { followedKinds } from './followed-kinds.ts';
-import { addressesLease, ingressLease, replicasLease, rootsLease, rotationLease, statusLease } from './names.ts';
+import {
+  addressesLease,
+  ingressLease,
+  rejectionsLease,
+  replicasLease,
+  rootsLease,
+  rotationLease,
+  statusLease,
+} from './names.ts';
 import { crlConfigMap, rootConfigMap } from './namespace-config-maps.ts';
 
 /** Whose rights they are. */
@@ -133,7 +141,7 @@ function ownRules(revision: string, cacerts: boolean): readonly PolicyRule[] {
     {
       apiGroups: ['coordination.k8s.io'],
       resources: ['leases'],
-      resourceNames: [replicasLease],
+      resourceNames: [replicasLease, rejectionsLease(revision)],
       verbs: ['get', 'patch'],
     },
     { apiGroups: ['networking.istio.io'], resources: ['gateways'], verbs: ['create'] },

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Rejection } from '../../discovery/xds/subscription.ts';
 import type { ResourceType } from '../../discovery/xds-types.ts';
-import { type RejectingStream, rejectedObjects } from './rejected-objects.ts';
+import { rejectedObjects } from './rejected-objects.ts';
+import { type RejectingStream, rejectedResources } from './rejected-resources.ts';
 
 function stream(
   type: ResourceType,
@@ -21,7 +22,8 @@ const find = (kind: string, key: string) => {
   const metadata = { namespace, name, creationTimestamp: `20${name.replace(/\D/g, '').padStart(2, '0')}` };
   return name.startsWith('gone') ? undefined : { kind, metadata };
 };
-const told = (...streams: readonly RejectingStream[]) => Object.fromEntries(rejectedObjects(streams, find));
+const report = (...streams: readonly RejectingStream[]) => rejectedResources(streams, find);
+const told = (...streams: readonly RejectingStream[]) => Object.fromEntries(rejectedObjects([report(...streams)]));
 
 describe('objects', () => {
   test('of the mesh that exist are told, with the number of others', () => {
@@ -47,6 +49,13 @@ describe('objects', () => {
       ...Array.from({ length: 9 }, (_, i) => `VirtualService a/v${49 - i}`),
     ]);
     expect(found['VirtualService a/v49']).toContain('and at least 50 others,');
+  });
+});
+
+test('resources without such objects are not reported', () => {
+  expect(report(stream('cluster', 'why', { c: ['Service a/b', 'Sidecar a/gone'] }))).toEqual({
+    resources: [],
+    more: 0,
   });
 });
 
@@ -80,7 +89,31 @@ describe('words', () => {
   });
 });
 
-test('the number of resources is bounded', () => {
-  const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`c${i}`, [`DestinationRule a/r${i}`]]));
-  expect(rejectedObjects([stream('cluster', 'why', many)], find).size).toBe(1_000);
+describe('rejections of several replicas', () => {
+  const one = (name: string, ...sources: readonly string[]) => report(stream('listener', 'bad', { [name]: sources }));
+
+  test('are added up', () => {
+    const found = rejectedObjects([one('l1', 'Gateway a/g'), one('l1', 'Gateway a/g'), one('l0', 'Gateway a/g')]);
+    expect(Object.fromEntries(found)).toEqual({
+      'Gateway a/g': 'listener l0 is rejected by 1 proxy: bad; so is 1 more resource',
+    });
+    expect(rejectedObjects([one('l', 'Gateway a/g'), one('l', 'Gateway a/g')]).get('Gateway a/g')).toBe(
+      'listener l is rejected by 2 proxies: bad',
+    );
+  });
+
+  test('of one name that are made of different objects are told of each', () => {
+    const found = rejectedObjects([one('l', 'Gateway a/g'), one('l', 'Gateway a/h')]);
+    expect([...found.keys()]).toEqual(['Gateway a/g', 'Gateway a/h']);
+    expect(found).toEqual(rejectedObjects([one('l', 'Gateway a/g', 'Sidecar a/gone'), one('l', 'Gateway a/h')]));
+  });
+});
+
+test('the number of resources is bounded, and what is left out is told', () => {
+  const many = Object.fromEntries(Array.from({ length: 1_234 }, (_, i) => [`c${i}`, [`DestinationRule a/r${i}`]]));
+  const found = rejectedObjects([report(stream('cluster', 'why', many))]);
+  expect(found.size).toBe(1_000);
+  expect(found.get('DestinationRule a/r7')).toBe(
+    'cluster c7 is rejected by 1 proxy: why (reports of rejections were cut: at least 200 rejected resources left out)',
+  );
 });

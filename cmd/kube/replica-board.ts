@@ -1,34 +1,42 @@
 // Where replicas report to each other: annotations of one Lease, which needs no right but to that Lease, and nobody watches.
 import type { ReplicaBoard } from '../../certs/replicas.ts';
 import type { KubeAnswer, KubeApi } from '../../config/sources/kube-api.ts';
-import { replicasLease } from './names.ts';
 
 const prefix = 'replica.meltemi.io/';
+/** Attempts to change the Lease while others do. */
+const mostAttempts = 3;
 
-/** The board of the control planes in that namespace. The names of replicas must do as names of annotations. */
-export function replicaBoard(api: Pick<KubeApi, 'send'>, namespace: string): ReplicaBoard {
+/** The board that the Lease of that name is. The names of replicas must do as names of annotations. */
+export function replicaBoard(api: Pick<KubeApi, 'send'>, namespace: string, name: string): ReplicaBoard {
   const folder = `/apis/coordination.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/leases`;
   const patch = (replica: string, report: string | null): Promise<KubeAnswer> =>
     api.send(
       'PATCH',
-      `${folder}/${replicasLease}`,
+      `${folder}/${name}`,
       { metadata: { annotations: { [prefix + replica]: report } } },
       'application/merge-patch+json',
     );
   const annotate = async (replica: string, report: string | null): Promise<void> => {
-    let answer = await patch(replica, report);
-    if (answer.status === 404) {
+    for (let attempt = 1; ; attempt++) {
+      const answer = await patch(replica, report);
+      if (answer.status === 200) return;
+      const isWorthAnother = answer.status === 404 || answer.status === 409;
+      if (!isWorthAnother || attempt === mostAttempts) throw failure('written', answer);
+      if (answer.status === 409) continue;
       const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' };
-      const created = await api.send('POST', folder, { ...lease, metadata: { name: replicasLease, namespace } });
+      const created = await api.send('POST', folder, { ...lease, metadata: { name, namespace } });
       // Somebody may have been faster.
       if (created.status !== 201 && created.status !== 409) throw failure('created', created);
-      answer = await patch(replica, report);
     }
-    if (answer.status !== 200) throw failure('written', answer);
+  };
+  const failure = (what: string, { status, body }: KubeAnswer): Error => {
+    const { message } = (body ?? {}) as { readonly message?: unknown };
+    const detail = typeof message === 'string' ? `: ${message.slice(0, 300)}` : '';
+    return new Error(`the Lease ${name} cannot be ${what} (status ${status})${detail}`);
   };
   return {
     read: async () => {
-      const answer = await api.send('GET', `${folder}/${replicasLease}`);
+      const answer = await api.send('GET', `${folder}/${name}`);
       if (answer.status === 404) return new Map();
       if (answer.status !== 200) throw failure('read', answer);
       const { metadata } = answer.body as { readonly metadata: { readonly annotations?: Record<string, string> } };
@@ -38,10 +46,4 @@ export function replicaBoard(api: Pick<KubeApi, 'send'>, namespace: string): Rep
     write: annotate,
     remove: (replica) => annotate(replica, null),
   };
-}
-
-function failure(what: string, { status, body }: KubeAnswer): Error {
-  const { message } = (body ?? {}) as { readonly message?: unknown };
-  const detail = typeof message === 'string' ? `: ${message.slice(0, 300)}` : '';
-  return new Error(`the Lease ${replicasLease} cannot be ${what} (status ${status})${detail}`);
 }

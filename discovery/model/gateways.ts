@@ -46,7 +46,8 @@ export interface MergedPort {
   readonly servers: readonly MergedServer[];
 }
 
-const gateways = objectCollection<'Gateway', Gateway>(
+/** Gateways that count, and those that Ingresses stand for, by `namespace/name`. */
+export const gateways = objectCollection<'Gateway', Gateway>(
   'gateways',
   ['Gateway'],
   (_read, key, gateway) => new Map([[key, gateway]]),

@@ -25,8 +25,11 @@ export interface ChannelOwner {
   readonly variant: Variant;
   /** Monotonic milliseconds. */
   readonly now: () => number;
-  /** A resource of the stream's own, or `class` where the name is the class's business, or undefined where refused. */
-  readonly resolve: (type: ResourceType, name: string) => EncodedResource | 'class' | undefined;
+  /**
+   * A resource of the stream's own, `later` where it is not there yet, `class` where the name is the class's business, or
+   * undefined where refused.
+   */
+  readonly resolve: (type: ResourceType, name: string) => EncodedResource | 'class' | 'later' | undefined;
   /** Something is owed. */
   readonly wake: () => void;
 }
@@ -94,6 +97,7 @@ export class Channel implements Viewer {
     if (step.everything) this.#oweEverything(step.have);
     if (step.answer.length > 0) this.#oweAnswers(step);
     // A state-of-the-world response without resources is only for types of which the client waits for the whole.
+    if (step.first) sub.hadAll = step.haveAll;
     if (step.first && (sub.variant === 'delta' || this.rules.complete)) sub.mustAnswer = true;
     if (step.answer.length > 0 && sub.variant === 'sotw' && this.rules.complete) sub.mustAnswer = true;
   }
@@ -130,13 +134,19 @@ export class Channel implements Viewer {
   /** The resource the client should have under a name. */
   readonly lookup = (name: string): EncodedResource | undefined => {
     const own = this.#owner.resolve(this.type, name);
-    if (own !== 'class') return own;
+    if (own !== 'class') return own === 'later' ? undefined : own;
     if (!this.sub.names.has(name) && this.view?.directory.has(name) !== true) return undefined;
     return this.view?.get(name);
   };
 
   readonly #present = (name: string): EncodedResource | 'unknown' | undefined =>
-    this.lookup(name) ?? (this.view?.isUnknown(name) === true ? 'unknown' : undefined);
+    this.lookup(name) ?? (this.#isUnknown(name) ? 'unknown' : undefined);
+
+  /** Whether nobody can say yet what the client should have under a name. */
+  #isUnknown(name: string): boolean {
+    const own = this.#owner.resolve(this.type, name);
+    return own === 'later' || (own === 'class' && this.view?.isUnknown(name) === true);
+  }
 
   /** Whether answers can be given: not while the list of resources could not be computed even once. */
   get ready(): boolean {
@@ -159,6 +169,7 @@ export class Channel implements Viewer {
   settle(draft: Draft): void {
     this.sub.owed = draft.owedAfter;
     this.sub.mustAnswer = false;
+    this.sub.hadAll = '';
     this.#planned = undefined;
   }
 
@@ -244,7 +255,7 @@ export class Channel implements Viewer {
       const version = step.have.get(name);
       if (version === undefined) owed.set(name, asked);
       else if (this.lookup(name)?.version !== version)
-        owed.set(name, this.lookup(name) === undefined ? asked : version);
+        owed.set(name, this.lookup(name) === undefined && !this.#isUnknown(name) ? asked : version);
     }
     sub.owed = owed.size === 0 ? owesNothing : owed;
   }

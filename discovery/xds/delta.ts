@@ -37,6 +37,7 @@ export function onDeltaRequest(sub: Subscription, request: DeltaRequest, rules: 
     everything: sub.wildcard && !wasWildcard,
     open: true,
     have: fresh ? request.initialVersions : noVersions,
+    haveAll: '',
   };
 }
 

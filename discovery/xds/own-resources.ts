@@ -16,12 +16,32 @@ export interface StreamOwner {
 export interface OwnResources {
   /** Whether the name belongs here and not to the class; asked before `get`. */
   readonly serves: (type: ResourceType, name: string) => boolean;
-  /** The present resource; undefined while there is none. */
+  /** The present resource; undefined while there is none, which the client is told nothing of. */
   readonly get: (type: ResourceType, name: string) => EncodedResource | undefined;
-  /** The client accepted a response that held this resource, so that what it replaced may be retired. */
+  /** The client accepted this resource, here or at another server, so that what it replaced may be retired. */
   readonly acknowledged?: (type: ResourceType, resource: EncodedResource) => void;
   /** Ends notifications; called once, when the stream ends. */
   readonly close: () => void;
+}
+
+/** A version that a client brings along from another stream. */
+export interface Brought {
+  readonly type: ResourceType;
+  readonly name: string;
+  readonly version: string;
+}
+
+/**
+ * What a client brings along it has accepted elsewhere. Where that is the present resource it is not sent, and so never
+ * acknowledged: it counts as accepted now. Gives what cannot be judged yet.
+ */
+export function acceptBrought(own: OwnResources, brought: readonly Brought[]): readonly Brought[] {
+  return brought.filter(({ type, name, version }) => {
+    if (!own.serves(type, name)) return false;
+    const resource = own.get(type, name);
+    if (resource?.version === version) own.acknowledged?.(type, resource);
+    return resource === undefined;
+  });
 }
 
 /** Opens a stream's own resources; `changed` is to be called with the names whose resource became another. */

@@ -1,5 +1,6 @@
 // What the one writer does and does not do: sharing, latest wins, class changes, own resources, errors, forgetting.
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { settled } from '../../test/support/fake-clock.ts';
 import { sidecarNode } from '../../test/support/xds/client.ts';
 import { fakeTranslators, regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
 import { type Loopback, loopback } from '../../test/support/xds/loopback.ts';
@@ -200,7 +201,7 @@ describe('the publisher', () => {
     const [x, y] = clients;
     const [first] = x?.take() ?? [];
     expect(first?.resources.get('default')).toBe('default=x1');
-    expect(y?.take()).toMatchObject([{ removed: ['default'] }]);
+    expect(y?.take().map(({ resources, removed }) => [resources.size, removed])).toEqual([[0, []]]);
     await x?.delta({ typeUrl: secret, responseNonce: first?.nonce ?? '' });
     expect(acknowledged).toEqual([first?.versions.get('default')]);
     certificates.set('y', 'default=y1');
@@ -209,6 +210,47 @@ describe('the publisher', () => {
     expect(x?.take()).toEqual([]);
     x?.stream.close();
     expect([...changed.keys()]).toEqual(['y']);
+  });
+
+  test('an own resource that is not there yet is not told to be gone; what the client brought along counts as accepted', async () => {
+    let text: string | undefined;
+    let notify: ((type: 'secret', names: readonly string[]) => void) | undefined;
+    const acknowledged: string[] = [];
+    const of = (is: string): EncodedResource => encodeResource(secret, 'default', Buffer.from(is));
+    const mesh = start({
+      openOwnResources: (_owner, changed) => {
+        notify = changed;
+        return {
+          serves: (type, name) => type === 'secret' && name === 'default',
+          get: () => (text === undefined ? undefined : of(text)),
+          acknowledged: (_type, { version }) => acknowledged.push(version),
+          close: () => {},
+        };
+      },
+    });
+    // Made after the client came, or there already.
+    for (const [had, before, sent] of [
+      ['default=old', undefined, ['default=new']],
+      ['default=new', undefined, []],
+      ['default=new', 'default=new', []],
+    ] as const) {
+      text = before;
+      acknowledged.length = 0;
+      const client = mesh.open('delta');
+      await client.delta({
+        node: sidecarNode(),
+        typeUrl: secret,
+        resourceNamesSubscribe: ['default'],
+        initialResourceVersions: { default: of(had).version },
+      });
+      expect(client.take().map(({ resources, removed }) => [resources.size, removed])).toEqual([[0, []]]);
+      text = 'default=new';
+      if (before === undefined) notify?.('secret', ['default']);
+      await settled();
+      expect(client.take().map(({ resources }) => resources.get('default'))).toEqual(sent);
+      expect(acknowledged).toEqual(had === 'default=new' ? [of(had).version] : []);
+      client.stream.close();
+    }
   });
 
   test('health reports are skipped, before and after the first request', async () => {

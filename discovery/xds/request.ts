@@ -23,6 +23,8 @@ interface CommonRequest {
 export interface SotwRequest extends CommonRequest {
   readonly variant: 'sotw';
   readonly names: readonly string[];
+  /** Version of the last response that the client accepted, perhaps on an earlier stream; empty where it has none. */
+  readonly version: string;
 }
 
 /** DeltaDiscoveryRequest. */
@@ -60,7 +62,8 @@ export function decodeRequest(variant: Variant, bytes: Uint8Array): XdsRequest |
 
 function decodeSotw(bytes: Uint8Array): SotwRequest {
   const message = fromBinary(DiscoveryRequestSchema, bytes, { readUnknownFields: false });
-  return { variant: 'sotw', names: message.resourceNames, ...commonOf(message) };
+  const { resourceNames: names, versionInfo: version } = message;
+  return { variant: 'sotw', names, version, ...commonOf(message) };
 }
 
 function decodeDelta(bytes: Uint8Array): DeltaRequest {

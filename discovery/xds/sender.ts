@@ -141,7 +141,15 @@ export class Sender {
     const answered = sub.mustAnswer;
     const message = this.#host.messageOf(sub, draft);
     const { nonce, version, resources } = message;
-    sub.sent = { nonce, version, at: this.#host.wallClock(), resources };
+    const at = this.#host.wallClock();
+    if (version === sub.hadAll) {
+      // The client has it from another stream, and has accepted it there.
+      sub.sent = { nonce: '', version, at, resources: [] };
+      sub.acked = sub.sent;
+      channel.settle(draft);
+      return;
+    }
+    sub.sent = { nonce, version, at, resources };
     channel.settle(draft);
     sub.awaiting = true;
     this.#sentAt.set(type, this.#host.now());

@@ -48,6 +48,55 @@ describe('state of the world', () => {
     expect(one.take()[0]?.version).not.toBe(a?.version);
   });
 
+  test('everything is not sent again to a client that has exactly that from another stream', async () => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    const first = mesh.open('sotw');
+    await first.sotw({ node, typeUrl: cluster });
+    const [had] = first.take();
+    const versionInfo = had?.version ?? '';
+    const second = mesh.open('sotw');
+    await second.sotw({ node, typeUrl: cluster, versionInfo });
+    expect(second.take()).toEqual([]);
+    expect(second.stream.channels.get('cluster')?.sub.acked?.version).toBe(versionInfo);
+    await mesh.set({ cluster: { a: 'a=2', b: 'b=1' } });
+    const [changed] = second.take();
+    expect([...(changed?.resources.keys() ?? [])]).toEqual(['a', 'b']);
+    // What changes back differs from what it has now.
+    await second.sotw({ typeUrl: cluster, versionInfo: changed?.version ?? '', responseNonce: changed?.nonce ?? '' });
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    expect(names(second.take())).toEqual([['a', 'b']]);
+  });
+
+  test.each([
+    ['has another version', { versionInfo: 'other' }],
+    ['tells none', {}],
+    ['answers a response of another stream', { responseNonce: 'other' }],
+    ['asks for a name besides', { resourceNames: ['*', 'c'] }],
+  ])('everything is sent to a client that comes back and %s', async (_, more) => {
+    const mesh = start();
+    await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
+    const first = mesh.open('sotw');
+    await first.sotw({ node, typeUrl: cluster });
+    const versionInfo = 'responseNonce' in more || 'resourceNames' in more ? first.take()[0]?.version : '';
+    const second = mesh.open('sotw');
+    await second.sotw({ node, typeUrl: cluster, versionInfo: versionInfo ?? '', ...more });
+    expect(names(second.take())).toEqual([['a', 'b']]);
+  });
+
+  test('names are sent again whatever version the client has: it may have dropped them meanwhile', async () => {
+    const mesh = start();
+    await mesh.set({ route: { '80': '80=1' } });
+    const versions: string[] = [];
+    for (let i = 0; i < 2; i++) {
+      const client = mesh.open('sotw');
+      await client.sotw({ node, typeUrl: route, resourceNames: ['80'], versionInfo: versions.at(-1) ?? '' });
+      versions.push(...client.take().map(({ version }) => version));
+    }
+    expect(versions.length).toBe(2);
+    expect(versions[0]).toBe(versions[1]);
+  });
+
   test('a named type without names is no subscription and gets no answer', async () => {
     const mesh = start();
     await mesh.set({ endpoint: { x: 'x=1' } });

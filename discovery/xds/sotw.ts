@@ -4,8 +4,8 @@ import type { SotwRequest } from './request.ts';
 import { changeNames, type Step, type Subscription, type TypeRules } from './subscription.ts';
 
 /**
- * Applies a DiscoveryRequest. An empty nonce starts the type over: everything asked for is answered. A stale one is
- * ignored, because the client will say the same again with the nonce of the response that is under way.
+ * Applies a DiscoveryRequest. An empty nonce starts the type over: everything asked for is answered, unless the client
+ * comes from another stream and has exactly that (ADR 20). A stale one is ignored, because the client will say the same again with the nonce of the response that is under way.
  */
 export function onSotwRequest(sub: Subscription, request: SotwRequest, rules: TypeRules, fresh: boolean): Step {
   const first = fresh || request.nonce === '';
@@ -30,6 +30,8 @@ export function onSotwRequest(sub: Subscription, request: SotwRequest, rules: Ty
     everything: sub.wildcard && (first || !wasWildcard),
     open: sub.wildcard || names.size > 0,
     have: noVersions,
+    // Of names, a client may have dropped what it once accepted and ask for it anew; of everything it may not.
+    haveAll: request.nonce === '' && sub.wildcard && names.size === 0 ? request.version : '',
   };
 }
 
@@ -50,4 +52,5 @@ const unchanged: Omit<Step, 'nonce'> = {
   everything: false,
   open: true,
   have: noVersions,
+  haveAll: '',
 };

@@ -11,7 +11,7 @@ import { applyRequest } from './apply-request.ts';
 import { type Caller, type Identity, identityFor } from './caller.ts';
 import { Channel, type ChannelOwner } from './channel.ts';
 import type { StreamHost } from './host.ts';
-import type { OwnResources, StreamOwner } from './own-resources.ts';
+import { acceptBrought, type Brought, type OwnResources, type StreamOwner } from './own-resources.ts';
 import { rejectedOf, stillRejected } from './rejection.ts';
 import { decodeRequest, maxNames, type Variant, type XdsRequest } from './request.ts';
 import { Sender } from './sender.ts';
@@ -40,6 +40,8 @@ export class XdsStream implements ChannelOwner {
   readonly #caller: Caller;
   #node: { readonly id: string; readonly metadata: JsonObject } | undefined = undefined;
   #own: OwnResources | undefined = undefined;
+  /** Versions of own resources that the client brought along, until it is known whether they are the present ones. */
+  #brought: readonly Brought[] = [];
   #registered = false;
   readonly #sender: Sender;
 
@@ -122,8 +124,8 @@ export class XdsStream implements ChannelOwner {
     if (!this.closed) this.#host.due(this);
   };
 
-  readonly resolve = (type: ResourceType, name: string): EncodedResource | 'class' | undefined => {
-    if (this.#own?.serves(type, name) === true) return this.#own.get(type, name);
+  readonly resolve = (type: ResourceType, name: string): EncodedResource | 'class' | 'later' | undefined => {
+    if (this.#own?.serves(type, name) === true) return this.#own.get(type, name) ?? 'later';
     if (type !== 'secret') return 'class';
     const owner = this.#owner();
     return owner !== undefined && this.#host.authorizeSecret(owner, name) ? 'class' : undefined;
@@ -221,6 +223,9 @@ export class XdsStream implements ChannelOwner {
     }
     const expected = type === 'endpoint' ? this.#sender.expectEndpoints(step) : step;
     await channel.follow(expected, wasWildcard, this.#host.slicer);
+    if (this.#own === undefined || step.have.size === 0) return;
+    const brought = [...step.have].map(([name, version]) => ({ type, name, version }));
+    this.#brought = acceptBrought(this.#own, [...this.#brought, ...brought]);
   }
 
   #open(type: ResourceType): Channel | undefined {
@@ -271,6 +276,7 @@ export class XdsStream implements ChannelOwner {
     const owed = new Map(names.filter((name) => channel.sub.names.has(name)).map((name) => [name, nothing] as const));
     channel.replan();
     oweAll(channel.sub, owed);
+    if (this.#own !== undefined) this.#brought = acceptBrought(this.#own, this.#brought);
     this.wake();
   }
 

@@ -53,6 +53,8 @@ export interface Subscription {
   owed: Owed;
   /** A response is due even if it is empty. */
   mustAnswer: boolean;
+  /** Version of the whole that the client had before its first response; empty: nothing is known. */
+  hadAll: string;
   sent: SentRecord | undefined;
   /** Nonce, version and time of the last response that the client accepted. */
   acked: Omit<SentRecord, 'resources'> | undefined;
@@ -89,6 +91,8 @@ export interface Step {
   readonly open: boolean;
   /** Versions the client says it has, by name. */
   readonly have: ReadonlyMap<string, string>;
+  /** Version of everything of the type together, where the client says that it has that; else empty. */
+  readonly haveAll: string;
 }
 
 /** A subscription before its first request. */
@@ -100,6 +104,7 @@ export function newSubscription(typeUrl: string, variant: Variant): Subscription
     names: new Set(),
     owed: owesNothing,
     mustAnswer: false,
+    hadAll: '',
     sent: undefined,
     acked: undefined,
     rejection: undefined,

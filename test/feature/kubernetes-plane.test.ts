@@ -1,10 +1,10 @@
 // `meltemi discovery` on a real API server with exactly its rights: what it writes, bad input, outages, and two replicas.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ResourceType, typeUrls } from '../../discovery/xds-types.ts';
-import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
+import type { TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { installDefinitions, leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import { holderOf, installDefinitions, leastPrivilege, replica, systemNamespace } from '../support/kubernetes-plane.ts';
 import { waitFor } from '../support/wait.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { connect } from '../support/xds/grpc-client.ts';
@@ -17,7 +17,7 @@ let second: TestDiscovery | undefined;
 beforeAll(async () => {
   server = await startApiServer();
   kubeconfig = await leastPrivilege(server);
-  first = await startDiscovery({ kubeconfig, environment: { POD_NAME: 'istiod-1' } });
+  first = await replica(kubeconfig, 'istiod-1');
 }, 300_000);
 afterAll(async () => {
   await second?.[Symbol.asyncDispose]();
@@ -229,7 +229,7 @@ async function versionsOf(
 
 test('two replicas give the same, a proxy moves between them with nothing sent again, and the lead is handed on', async () => {
   await installDefinitions(server);
-  second = await startDiscovery({ kubeconfig, environment: { POD_NAME: 'istiod-2' } });
+  second = await replica(kubeconfig, 'istiod-2');
   for (const type of ['cluster', 'listener'] as const) {
     const mine = await versionsOf(first, type);
     expect(mine.size).toBeGreaterThan(1);
@@ -238,12 +238,7 @@ test('two replicas give the same, a proxy moves between them with nothing sent a
   }
   const root = await rootIn('default');
   await first[Symbol.asyncDispose]();
-  const lease = {
-    apiVersion: 'coordination.k8s.io/v1',
-    kind: 'Lease',
-    metadata: { name: 'istio-namespace-controller-election', namespace: systemNamespace },
-  };
-  const holder = async () => ((await server.client.get(lease))['spec'] as { holderIdentity?: string }).holderIdentity;
+  const holder = () => holderOf(server.client, 'istio-namespace-controller-election');
   await waitFor('the other to lead', async () => (await holder()) === 'istiod-2', { timeoutMs: 20_000 });
   await server.client.merge(rootsOf('default'), { data: { 'root-cert.pem': 'mine' } });
   await waitFor('the edit to be undone', async () => (await rootIn('default')) === root);

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { customResourceDefinitions } from '../../config/crd.ts';
 import { type Diagnostic, formatDiagnostic } from '../../config/diagnostic.ts';
 import { typeUrls } from '../../discovery/xds-types.ts';
-import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
+import type { TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { installDefinitions, leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import { holderOf, installDefinitions, leastPrivilege, replica } from '../support/kubernetes-plane.ts';
 import { waitFor } from '../support/wait.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { connect } from '../support/xds/grpc-client.ts';
@@ -35,7 +35,7 @@ beforeAll(async () => {
       spec: { ports: [{ name: 'http', port: 80 }] },
     });
   }
-  first = await startDiscovery({ kubeconfig, environment: { POD_NAME: 'istiod-1' } });
+  first = await replica(kubeconfig, 'istiod-1');
 }, 300_000);
 afterAll(async () => {
   await second?.[Symbol.asyncDispose]();
@@ -323,20 +323,14 @@ test('another replica takes over, and writes nothing that is right already', asy
     async () => (await condition(missing, 'Accepted')) && (await condition(broken, 'Accepted')),
   );
   expect((await condition(broken, 'Accepted'))?.message).toMatch(/^The object has no effect\. /);
-  second = await startDiscovery({ kubeconfig, environment: { POD_NAME: 'istiod-2' } });
+  second = await replica(kubeconfig, 'istiod-2');
   const before = await versions();
   await first[Symbol.asyncDispose]();
   expect(first.child.output()).not.toMatch(/forbidden/i);
-  const holderOf = async (name: string) => {
-    const lease = {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata: { name, namespace: systemNamespace },
-    };
-    return ((await server.client.get(lease))['spec'] as { holderIdentity?: string }).holderIdentity;
-  };
   for (const lease of ['istio-status-leader', 'istio-ip-autoallocate']) {
-    await waitFor('the other to lead', async () => (await holderOf(lease)) === 'istiod-2', { timeoutMs: 20_000 });
+    await waitFor('the other to lead', async () => (await holderOf(server.client, lease)) === 'istiod-2', {
+      timeoutMs: 20_000,
+    });
   }
   await pause(2_000);
   expect(await versions()).toEqual(before);

@@ -2,10 +2,17 @@
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { run } from '../support/child.ts';
-import { startDiscovery, type TestDiscovery } from '../support/discovery.ts';
+import type { TestDiscovery } from '../support/discovery.ts';
 import { startApiServer, type TestApiServer, tokenIssuer } from '../support/kube-apiserver.ts';
 import type { KubeObject } from '../support/kube-client.ts';
-import { leastPrivilege, systemNamespace } from '../support/kubernetes-plane.ts';
+import {
+  holderOf,
+  leastPrivilege,
+  podToken,
+  replica,
+  rootCertificate,
+  systemNamespace,
+} from '../support/kubernetes-plane.ts';
 import { SecretProxy } from '../support/secret-proxy.ts';
 import { sleep, waitFor } from '../support/wait.ts';
 
@@ -52,11 +59,6 @@ const serviceAccount = (namespace: string, name: string): KubeObject => ({
   kind: 'ServiceAccount',
   metadata: { name, namespace },
 });
-const lease = (name: string): KubeObject => ({
-  apiVersion: 'coordination.k8s.io/v1',
-  kind: 'Lease',
-  metadata: { name, namespace: systemNamespace },
-});
 
 /** The rights that SECURITY.md names for whoever rotates, and no others. */
 async function operatorKubeconfig(): Promise<string> {
@@ -86,26 +88,15 @@ async function operatorKubeconfig(): Promise<string> {
 }
 
 function startPlane(name: Name, ports?: TestDiscovery['ports']): Promise<TestDiscovery> {
-  const options = { kubeconfig, environment: { ...environment, POD_NAME: name } };
-  return startDiscovery(ports === undefined ? options : { ...options, ports });
+  return replica(kubeconfig, name, { environment, ...(ports && { ports }) });
 }
 
 const address = (name: Name): string => `localhost:${planes[name].ports.secureGrpc}`;
 
 /** A proxy that goes back to its replica while that runs, else to the other, as through a Service. */
 async function startProxy(name: string, home: Name, agent = false): Promise<(typeof proxies)[number]> {
-  const pod = await server.client.apply({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata: { name, namespace: 'default' },
-    spec: { serviceAccountName: 'web', nodeName: 'node', containers: [{ name: 'app', image: 'x' }] },
-  });
-  const bound = { name, uid: String(pod.metadata['uid']) };
-  const token = await server.client.createToken({ namespace: 'default', serviceAccount: 'web', pod: bound });
-  const roots = await waitFor('the roots', async () => {
-    const map = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio-ca-root-cert', namespace: 'default' } };
-    return ((await server.client.get(map))['data'] as { readonly [key: string]: string })['root-cert.pem'];
-  });
+  const token = await podToken(server.client, name);
+  const roots = await rootCertificate(server.client, 'default');
   const nearest = () => (planes[home].child.running ? home : otherThan(home));
   const started = new SecretProxy({ name, token, roots, agent, address: () => address(nearest()) });
   return Object.assign(started, { home });
@@ -139,10 +130,8 @@ const step = async (): Promise<string> => /Rotation: (\S+)/.exec(await root())?.
 
 async function leader(): Promise<Name> {
   return waitFor('a leader', async () => {
-    const { holderIdentity } = (await server.client.get(lease('istiod-root-rotation')))['spec'] as {
-      readonly holderIdentity?: Name;
-    };
-    return holderIdentity !== undefined && planes[holderIdentity]?.child.running === true && holderIdentity;
+    const holder = (await holderOf(server.client, 'istiod-root-rotation')) as Name | undefined;
+    return holder !== undefined && planes[holder]?.child.running === true && holder;
   });
 }
 

@@ -1,7 +1,10 @@
-// A cluster prepared for the control plane: definitions, namespace, and a kubeconfig with exactly its least rights.
+// A cluster prepared for the control plane: definitions, namespace, a kubeconfig with exactly its least rights, and replicas that use it.
 import { dirname, join } from 'node:path';
 import { crdManifest, rbacManifest } from '../../cmd/manifest.ts';
+import { type DiscoveryOptions, startDiscovery, type TestDiscovery } from './discovery.ts';
 import { type TestApiServer, tokenIssuer } from './kube-apiserver.ts';
+import type { KubeClient, KubeObject } from './kube-client.ts';
+import { waitFor } from './wait.ts';
 
 export const systemNamespace = 'istio-system';
 
@@ -33,4 +36,41 @@ export async function installDefinitions(server: TestApiServer): Promise<void> {
 export async function applyMeshConfig({ client }: TestApiServer, mesh: string): Promise<void> {
   const metadata = { name: 'istio', namespace: systemNamespace };
   await client.apply({ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { mesh } });
+}
+
+/** Starts a control plane that its replicas know by that name, and waits until it is ready. */
+export function replica(kubeconfig: string, name: string, options: DiscoveryOptions = {}): Promise<TestDiscovery> {
+  return startDiscovery({ ...options, kubeconfig, environment: { ...options.environment, POD_NAME: name } });
+}
+
+/** A Lease by which replicas agree. */
+export function leaseNamed(name: string): KubeObject {
+  return { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name, namespace: systemNamespace } };
+}
+
+/** Name of the replica that holds a Lease; undefined where none does. Throws while there is no such Lease. */
+export async function holderOf(client: KubeClient, lease: string): Promise<string | undefined> {
+  const { holderIdentity } = (await client.get(leaseNamed(lease)))['spec'] as { readonly holderIdentity?: string };
+  return holderIdentity;
+}
+
+/** The roots, PEM. The control plane puts them into every namespace; a new one has them shortly after. */
+export function rootCertificate(client: KubeClient, namespace: string): Promise<string> {
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio-ca-root-cert', namespace } };
+  return waitFor(`istio-ca-root-cert in ${namespace}`, async () => {
+    const { data } = (await client.get(object)) as { readonly data?: { readonly 'root-cert.pem'?: string } };
+    return data?.['root-cert.pem'];
+  });
+}
+
+/** Makes a pod of service account `web` in `default`, which is there, and gives a token that is bound to it. */
+export async function podToken(client: KubeClient, name: string): Promise<string> {
+  const pod = await client.apply({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, namespace: 'default' },
+    spec: { serviceAccountName: 'web', nodeName: 'node', containers: [{ name: 'app', image: 'x' }] },
+  });
+  const bound = { name, uid: String(pod.metadata['uid']) };
+  return client.createToken({ namespace: 'default', serviceAccount: 'web', pod: bound });
 }

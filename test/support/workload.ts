@@ -7,6 +7,7 @@ import { rootsSecret, rootsSecretFile } from '../../config/bootstrap-discovery.t
 import type { Child } from './child.ts';
 import { startEnvoy, type TestEnvoy } from './envoy.ts';
 import type { KubeClient, KubeObject } from './kube-client.ts';
+import { rootCertificate } from './kubernetes-plane.ts';
 import type { Pod, PodNetwork } from './netns.ts';
 import { waitFor } from './wait.ts';
 
@@ -182,13 +183,4 @@ async function startSidecar(
   const envoy = await startEnvoy({ bootstrap, name: `sidecar of ${podName}`, prefix: pod.asProxy });
   await envoy.ready();
   return envoy;
-}
-
-/** The control plane puts it into every namespace; a new one has it shortly after. */
-function rootCertificate(client: KubeClient, namespace: string): Promise<string> {
-  const object = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'istio-ca-root-cert', namespace } };
-  return waitFor(`istio-ca-root-cert in ${namespace}`, async () => {
-    const { data } = (await client.get(object)) as { readonly data?: { readonly 'root-cert.pem'?: string } };
-    return data?.['root-cert.pem'];
-  });
 }

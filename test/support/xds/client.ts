@@ -1,5 +1,6 @@
 // xDS clients for tests: a book of what a client holds, fed by responses, without sockets or over gRPC.
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import {
   DeltaDiscoveryRequestSchema,
@@ -54,8 +55,8 @@ export function readDelta(bytes: Uint8Array): Received {
   };
 }
 
-/** Decodes a DiscoveryResponse; the fake resources carry `name=text`, real ones are named by `nameOf`. */
-export function readSotw(bytes: Uint8Array, nameOf: (value: Uint8Array) => string = nameInText): Received {
+/** Decodes a DiscoveryResponse. */
+export function readSotw(bytes: Uint8Array): Received {
   const response = fromBinary(DiscoveryResponseSchema, bytes);
   return {
     typeUrl: response.typeUrl,
@@ -68,6 +69,14 @@ export function readSotw(bytes: Uint8Array, nameOf: (value: Uint8Array) => strin
   };
 }
 
-function nameInText(value: Uint8Array): string {
-  return Buffer.from(value).toString().split('=', 1)[0] ?? '';
+/** Fake resources are `name=text`. In real ones, which begin with a tag, the name is field 1 wherever it stands. */
+function nameOf(value: Uint8Array): string {
+  if ((value[0] ?? 0) >= 32) return Buffer.from(value).toString().split('=', 1)[0] ?? '';
+  const reader = new BinaryReader(value);
+  while (reader.pos < reader.len) {
+    const [field, type] = reader.tag();
+    if (field === 1) return reader.string();
+    reader.skip(type, field);
+  }
+  return '';
 }

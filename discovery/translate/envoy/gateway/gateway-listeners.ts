@@ -2,6 +2,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { DurationSchema } from '@bufbuild/protobuf/wkt';
 import { millisecondsOf, parseDuration } from '../../../../config/duration.ts';
+import { compareText } from '../../../../config/object.ts';
 import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
 import {
   type FilterChain,
@@ -11,7 +12,7 @@ import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/conf
 import { query, type Read } from '../../../graph/graph.ts';
 import { dualStack } from '../../../model/client-addresses.ts';
 import { clientView } from '../../../model/client-view.ts';
-import { type MergedPort, mergedGateways, terminatesHttps } from '../../../model/gateways.ts';
+import { gateways, type MergedPort, mergedGateways, terminatesHttps } from '../../../model/gateways.ts';
 import { facts, mesh } from '../../../model/objects.ts';
 import { isHttp } from '../../../model/protocol.ts';
 import type { Facets } from '../../../proxy/proxy-class.ts';
@@ -51,6 +52,8 @@ interface GatewayListenerKey {
   readonly binds: readonly string[];
   readonly port: number;
   readonly chains: readonly ChainPlan[];
+  /** Gateways that it is made of, `namespace/name`, sorted. */
+  readonly gateways: readonly string[];
   readonly client: FilterClient;
   readonly agentSds: boolean;
   readonly exactBalance: boolean;
@@ -59,15 +62,19 @@ interface GatewayListenerKey {
 function listenersOf(read: Read, client: Client): readonly (readonly [string, ResourceRef])[] {
   const { namespace, labels, targets, settings, capabilities, ipFamily } = client;
   // Ports of several protocols can share a listener, as HTTPS and TLS do by server names.
-  const listeners = new Map<string, { readonly port: MergedPort; readonly chains: ChainPlan[] }>();
+  const listeners = new Map<
+    string,
+    { readonly port: MergedPort; readonly chains: ChainPlan[]; readonly gateways: Set<string> }
+  >();
   for (const port of read(mergedGateways, { namespace, labels, targets })) {
     if (settings.unprivileged === true && port.port < 1024) continue;
     const id = `${port.port}|${port.bind}`;
-    const known = listeners.get(id) ?? { port, chains: [] };
+    const known = listeners.get(id) ?? { port, chains: [], gateways: new Set() };
     known.chains.push(...chainsOf(read, port, client));
+    for (const { gateway } of port.servers) known.gateways.add(gateway);
     listeners.set(id, known);
   }
-  return [...listeners.values()].flatMap(({ port: { port, bind }, chains: planned }) => {
+  return [...listeners.values()].flatMap(({ port: { port, bind }, chains: planned, gateways: from }) => {
     const chains = acceptable(planned, capabilities.agentSds);
     if (chains.length === 0) return [];
     const all = wildcards(ipFamily).slice(0, read(dualStack, 'facts') ? 2 : 1);
@@ -78,6 +85,7 @@ function listenersOf(read: Read, client: Client): readonly (readonly [string, Re
       binds,
       port,
       chains,
+      gateways: [...from].sort(compareText),
       client: filterClient(client),
       agentSds: capabilities.agentSds,
       exactBalance: settings.exactBalanceInbound === true,
@@ -112,7 +120,11 @@ function chainsOf(read: Read, port: MergedPort, client: Client): readonly ChainP
 const gatewayListener = resourceQuery<GatewayListenerKey>(
   'gateway-listener',
   (key) => JSON.stringify(key),
-  (read, key) => encodeResource(typeUrls.listener, key.name, toBinary(ListenerSchema, buildListener(read, key))),
+  (read, key) => {
+    // All of them that counts is in the key; read, they are among the objects that a rejection is told of.
+    for (const gateway of key.gateways) read(gateways, gateway);
+    return encodeResource(typeUrls.listener, key.name, toBinary(ListenerSchema, buildListener(read, key)));
+  },
 );
 
 function buildListener(read: Read, key: GatewayListenerKey): Listener {
