@@ -1,5 +1,5 @@
 // A translated resource, encoded once: the bytes that every stream shares, and the version that its content gives it.
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 
 /** One xDS resource in its wire form. Equal content has an equal version, on every replica. */
@@ -24,7 +24,7 @@ export interface SharedBytes {
 /** Joins parts into what resources share. */
 export function sharedBytes(parts: readonly Uint8Array[]): SharedBytes {
   const bytes = joinBytes(parts);
-  return Object.freeze({ bytes, hash: createHash('sha1').update(bytes).digest('base64url') });
+  return Object.freeze({ bytes, hash: hash('sha1', bytes, 'base64url') });
 }
 
 /** Wraps a serialised message. Given in parts, those that are shared stay as they are and the others are copied once. */
@@ -40,7 +40,6 @@ export function encodeResource(
     .tag(2, WireType.LengthDelimited)
     .uint32(parts.reduce((total, part) => total + ('hash' in part ? part.bytes : part).length, 0))
     .finish();
-  const hash = createHash('sha1');
   const pieces: Uint8Array[] = [];
   let own: Uint8Array[] = [];
   const close = (): void => {
@@ -51,15 +50,21 @@ export function encodeResource(
     if ('hash' in part) {
       close();
       pieces.push(part.bytes);
-      hash.update(part.hash);
-    } else {
-      own.push(part);
-      hash.update(part);
-    }
+    } else own.push(part);
   }
   close();
   const size = pieces.reduce((total, piece) => total + piece.length, 0);
-  return Object.freeze({ typeUrl, name, version: hash.digest('base64url').slice(0, 22), pieces, size });
+  return Object.freeze({ typeUrl, name, version: versionOf(pieces, parts), pieces, size });
+}
+
+/** The bytes decide, of shared ones by their hash. */
+function versionOf(pieces: readonly Uint8Array[], parts: readonly (Uint8Array | SharedBytes)[]): string {
+  const [only] = pieces;
+  if (pieces.length === 1 && only !== undefined) return hash('sha1', only, 'base64url').slice(0, 22);
+  const shared = new Map(parts.flatMap((part) => ('hash' in part ? [[part.bytes, part.hash] as const] : [])));
+  const all = createHash('sha1');
+  for (const piece of pieces) all.update(shared.get(piece) ?? piece);
+  return all.digest('base64url').slice(0, 22);
 }
 
 /** The google.protobuf.Any in one piece, for whoever wants to read it. */

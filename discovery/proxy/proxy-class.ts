@@ -51,9 +51,13 @@ export function pickFacets<const F extends Facet>(proxyClass: Facets<F>, facets:
 
 /** Canonical text of facets (or a whole class): equal text, equal facets. Keys are sorted at every level. */
 export function facetsId(facets: Partial<ProxyClass>): string {
-  return JSON.stringify(facets, (_key, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : value,
-  );
+  return canonicalText(facets);
+}
+
+function canonicalText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map(canonicalText).join()}]`;
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  fields.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalText(field)}`).join()}}`;
 }

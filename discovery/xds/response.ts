@@ -1,5 +1,5 @@
 // Builds responses by joining resource frames that were serialised once: one header, the shared bytes, one nonce.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { type EncodedResource, joinBytes } from '../resource.ts';
 import { Frames } from './frames.ts';
@@ -71,7 +71,7 @@ function contentVersion({ resources, removed }: ResponseParts): string {
   let text = '';
   for (const { version } of resources) text += version;
   for (const name of removed) text += `\u0000${name}`;
-  return createHash('sha1').update(text).digest('base64url').slice(0, 22);
+  return hash('sha1', text, 'base64url').slice(0, 22);
 }
 
 /** The message without its gRPC header, in one piece. */

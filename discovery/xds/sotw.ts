@@ -5,7 +5,8 @@ import { changeNames, type Step, type Subscription, type TypeRules } from './sub
 
 /**
  * Applies a DiscoveryRequest. An empty nonce starts the type over: everything asked for is answered, unless the client
- * comes from another stream and has exactly that (ADR 20). A stale one is ignored, because the client will say the same again with the nonce of the response that is under way.
+ * comes from another stream and has exactly that (ADR 20). A stale one is ignored, because the client will say the same
+ * again with the nonce of the response that is under way.
  */
 export function onSotwRequest(sub: Subscription, request: SotwRequest, rules: TypeRules, fresh: boolean): Step {
   const first = fresh || request.nonce === '';

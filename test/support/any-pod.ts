@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { knownAnnotations } from '../../webhook/annotations.ts';
 import type { Pod } from '../../webhook/pod.ts';
+import { plainJson } from './plain-json.ts';
 
 /** Names of the pod's own things, of injected ones, and one that must not become a prototype. */
 const name = fc.constantFrom('a', 'b', 'web', 'istio-proxy', 'istio-init', 'istio-validation', '__proto__');
@@ -61,7 +62,7 @@ export const anyAnnotations = fc.dictionary(
   { maxKeys: 4 },
 );
 const containers = fc.uniqueArray(container, { maxLength: 4, selector: (item) => item.name });
-const anything = fc.jsonValue({ maxDepth: 2 });
+const anything = plainJson(2);
 const text = fc.string({ maxLength: 8 });
 
 const ownSpec = {

@@ -112,17 +112,12 @@ function blackHoleChain(key: UnlistedKey): FilterChain {
 
 function passthroughChains(read: Read, key: UnlistedKey, port: number, mode: InboundPort['mode']) {
   const cluster = inboundPassthroughCluster;
-  return unlistedMatches(mode).map((match) =>
-    chain(read, key, match, {
-      name: match.serves === 'http' ? 'virtualInbound-catchall-http' : virtualInbound,
-      destination: port,
-      statPrefix: cluster,
-      cluster,
-      hostname: '',
-      servicePort: 0,
-      protocol: 'auto',
-    }),
-  );
+  const target = { cluster, hostname: '', servicePort: 0, protocol: 'auto' } as const;
+  return chains(read, key, unlistedMatches(mode), port, (serves) => ({
+    ...target,
+    name: serves === 'http' ? 'virtualInbound-catchall-http' : virtualInbound,
+    statPrefix: cluster,
+  }));
 }
 
 function unlistedMatches(mode: InboundPort['mode']): readonly ChainMatch[] {
@@ -135,61 +130,67 @@ function portMatches(port: InboundPort): readonly ChainMatch[] {
 
 function portChains(read: Read, key: InboundListenerKey, port: InboundPort): readonly FilterChain[] {
   const name = `${port.bind}_${port.port}`;
-  return portMatches(port).map((match) => {
-    const built = chain(read, key, match, {
-      name,
-      destination: port.port,
-      statPrefix: match.serves === 'http' ? `inbound_${name}` : port.cluster,
-      cluster: port.cluster,
-      hostname: port.hostname,
-      servicePort: port.servicePort,
-      protocol: port.protocol,
-    });
-    const [namespace = '', sidecar = ''] = port.sidecar?.split('/') ?? [];
-    if (port.tls !== undefined) built.transportSocket = fileTls(port.tls);
-    if (sidecar !== '') built.metadata = configMetadata('sidecar', namespace, sidecar);
-    return built;
-  });
+  const built = chains(read, key, portMatches(port), port.port, (serves) => ({
+    ...port,
+    name,
+    statPrefix: serves === 'http' ? `inbound_${name}` : port.cluster,
+  }));
+  const [namespace = '', sidecar = ''] = port.sidecar?.split('/') ?? [];
+  for (const chain of built) {
+    if (port.tls !== undefined) chain.transportSocket = fileTls(port.tls);
+    if (sidecar !== '') chain.metadata = configMetadata('sidecar', namespace, sidecar);
+  }
+  return built;
 }
 
-interface ChainParts {
+/** Where the requests and connections of chains go. */
+type ChainTarget = Pick<InboundPort, 'cluster' | 'hostname' | 'servicePort' | 'protocol'> & {
   readonly name: string;
-  /** 0 takes every port. */
-  readonly destination: number;
   readonly statPrefix: string;
-  readonly cluster: string;
-  readonly hostname: string;
-  readonly servicePort: number;
-  readonly protocol: InboundPort['protocol'];
-}
+};
 
-function chain(read: Read, key: ChainClient, match: ChainMatch, parts: ChainParts): FilterChain {
-  const http = match.serves === 'http';
-  const mtls = { http, metadataExchange: key.client.istioFilters, agentSds: key.agentSds };
-  return create(FilterChainSchema, {
-    name: parts.name,
-    filterChainMatch: {
-      transportProtocol: match.transport,
-      applicationProtocols: [...match.protocols],
-      ...(parts.destination === 0 ? {} : { destinationPort: parts.destination }),
-    },
-    filters: [...peerMetadata(key), ...(http ? [httpFilterOf(read, key, parts)] : tcpFiltersOf(read, key, parts))],
-    ...(match.mutual ? { transportSocket: read(mutualTls, mtls) } : {}),
+/** Chains of a port, 0 being every port. Those that serve the same have the same filters, which are made once. */
+function chains(
+  read: Read,
+  key: ChainClient,
+  matches: readonly ChainMatch[],
+  port: number,
+  targetOf: (serves: ChainMatch['serves']) => ChainTarget,
+): FilterChain[] {
+  const filters = new Map<ChainMatch['serves'], Filter[]>();
+  for (const { serves } of matches) {
+    if (filters.has(serves)) continue;
+    const target = targetOf(serves);
+    const last = serves === 'http' ? [httpFilterOf(read, key, target)] : tcpFiltersOf(read, key, target);
+    filters.set(serves, [...peerMetadata(key), ...last]);
+  }
+  return matches.map(({ serves, transport, protocols, mutual }) => {
+    const mtls = { http: serves === 'http', metadataExchange: key.client.istioFilters, agentSds: key.agentSds };
+    return create(FilterChainSchema, {
+      name: targetOf(serves).name,
+      filterChainMatch: {
+        transportProtocol: transport,
+        applicationProtocols: [...protocols],
+        ...(port === 0 ? {} : { destinationPort: port }),
+      },
+      filters: filters.get(serves) ?? [],
+      ...(mutual ? { transportSocket: read(mutualTls, mtls) } : {}),
+    });
   });
 }
 
-function httpFilterOf(read: Read, key: ChainClient, parts: ChainParts): Filter {
-  const { cluster, hostname, servicePort, protocol } = parts;
+function httpFilterOf(read: Read, key: ChainClient, target: ChainTarget): Filter {
+  const { statPrefix, cluster, hostname, servicePort, protocol } = target;
   return httpConnectionFilter(read, {
     context: { ...key.client, direction: 'inbound', grpcWeb: protocol === 'grpc-web' },
-    statPrefix: parts.statPrefix,
+    statPrefix,
     routes: inboundRoutes({ cluster, hostname, port: servicePort, protocol }, read(inboundRetries, 'mesh')),
     explicitProxy: false,
     http2: protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web',
   });
 }
 
-function tcpFiltersOf(read: Read, key: ChainClient, { statPrefix, cluster, protocol }: ChainParts): Filter[] {
+function tcpFiltersOf(read: Read, key: ChainClient, { statPrefix, cluster, protocol }: ChainTarget): Filter[] {
   const target = {
     statPrefix,
     clusters: [{ name: cluster, weight: 1 }],
