@@ -40,21 +40,28 @@ export function encodeResource(
     .tag(2, WireType.LengthDelimited)
     .uint32(parts.reduce((total, part) => total + ('hash' in part ? part.bytes : part).length, 0))
     .finish();
+  const pieces = piecesOf([header, ...parts]);
+  const size = pieces.reduce((total, piece) => total + piece.length, 0);
+  return Object.freeze({ typeUrl, name, version: versionOf(pieces, parts), pieces, size });
+}
+
+/** Joins neighbours that are not shared. */
+function piecesOf(parts: readonly (Uint8Array | SharedBytes)[]): readonly Uint8Array[] {
   const pieces: Uint8Array[] = [];
   let own: Uint8Array[] = [];
   const close = (): void => {
     if (own.length > 0) pieces.push(joinBytes(own));
     own = [];
   };
-  for (const part of [header, ...parts]) {
+  for (const part of parts) {
     if ('hash' in part) {
       close();
       pieces.push(part.bytes);
     } else own.push(part);
   }
   close();
-  const size = pieces.reduce((total, piece) => total + piece.length, 0);
-  return Object.freeze({ typeUrl, name, version: versionOf(pieces, parts), pieces, size });
+  // A list that grew has room for more; a copy has not.
+  return pieces.slice();
 }
 
 /** The bytes decide, of shared ones by their hash. */

@@ -64,7 +64,7 @@ export class Cell {
     else if (readers instanceof Cell) {
       if (readers !== reader) this.#readers = [readers, reader];
     } else if (readers.length >= mostListed) this.#readers = new Set([...readers, reader]);
-    else if (!readers.includes(reader)) this.#readers = [...readers, reader];
+    else if (!readers.includes(reader)) this.#readers = readers.concat(reader);
   }
 
   removeReader(reader: Cell): void {

@@ -125,7 +125,8 @@ export class Collections {
       cell.deps = [member.cell];
       made.push(cell);
     }
-    member.cell.makes = made;
+    // A list that grew has room for more; a copy has not.
+    member.cell.makes = made.slice();
   }
 
   #setItem(kept: Kept, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {
