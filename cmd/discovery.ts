@@ -27,8 +27,9 @@ export function discoveryCommand(): Command {
       return;
     }
     await using plane = await compose({ settings, log, version: version() });
+    let waitsFor = 'its ports';
     await using webhooks = planeWebhooks(plane, log);
-    await using _pages = await openPages(plane, webhooks, () => wholeReadiness(plane, webhooks));
+    await using _pages = await openPages(plane, webhooks, () => wholeReadiness(plane, webhooks, waitsFor));
     using _findings = logFindings(plane.store, log);
     await using mesh = await openMeshFiles(plane, log);
     await using source = await startFileSource(
@@ -37,6 +38,7 @@ export function discoveryCommand(): Command {
     );
     await plane.listen();
     await webhooks.open();
+    waitsFor = '';
     log.info({ folder: source.name, ...settings }, 'serving');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');

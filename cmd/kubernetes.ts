@@ -70,11 +70,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   });
   let waitsFor = 'its ports';
   await using webhooks = planeWebhooks(plane, log);
-  const readiness = () => {
-    const state = wholeReadiness(plane, webhooks);
-    return state.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : state;
-  };
-  await using _pages = await openPages(plane, webhooks, readiness);
+  await using _pages = await openPages(plane, webhooks, () => wholeReadiness(plane, webhooks, waitsFor));
   using _findings = logFindings(plane.store, log);
   using _sources = logSources(plane.store, log, Date.now);
   await using mesh = await openMeshFiles(plane, log);

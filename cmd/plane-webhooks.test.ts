@@ -26,13 +26,13 @@ test('a control plane whose injector never had usable settings is not ready, and
     put('templates: {mine: "{{ .Name }}"}');
     await using webhooks = planeWebhooks(plane, log);
     const reason = expect.stringMatching(/^the injector has no settings: .*template "mine" is not built in/);
-    expect(wholeReadiness(plane, webhooks)).toEqual({ ready: false, reason });
+    expect(wholeReadiness(plane, webhooks, '')).toEqual({ ready: false, reason });
     expect(plane.store.findings().map(({ code }) => code)).toEqual(['invalid-value']);
     put('policy: enabled');
-    expect(wholeReadiness(plane, webhooks)).toEqual({ ready: true, reason: '' });
+    expect(wholeReadiness(plane, webhooks, '')).toEqual({ ready: true, reason: '' });
     expect(plane.store.findings()).toEqual([]);
     put('policy: [');
-    expect(wholeReadiness(plane, webhooks)).toEqual({ ready: true, reason: '' });
+    expect(wholeReadiness(plane, webhooks, '')).toEqual({ ready: true, reason: '' });
     expect(plane.store.findings().map(({ code }) => code)).toEqual(['yaml-syntax', 'kept-last-good']);
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -46,9 +46,10 @@ test('are open where an address is given, and known to the root', async () => {
     const log = createLogger('silent');
     await using plane = await compose({ settings: readSettings(options, [], {}).settings, log, version: 'test' });
     await using webhooks = planeWebhooks(plane, log);
-    expect(wholeReadiness(plane, webhooks).ready).toBe(false);
+    expect(wholeReadiness(plane, webhooks, '').ready).toBe(false);
     plane.store.sinkOf('test').status({ synced: true, connected: true, since: 0 });
-    expect(wholeReadiness(plane, webhooks).ready).toBe(true);
+    expect(wholeReadiness(plane, webhooks, 'its ports')).toEqual({ ready: false, reason: 'waiting for its ports' });
+    expect(wholeReadiness(plane, webhooks, '').ready).toBe(true);
     const port = await webhooks.open();
     const isTrusted = await new Promise((resolve, reject) => {
       const ca = plane.identity.roots.current();

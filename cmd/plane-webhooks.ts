@@ -21,8 +21,13 @@ export function planeWebhooks(plane: ControlPlane, log: Logger): Webhooks {
   });
 }
 
-/** Whether a control plane can do all that it is there for: serve proxies, and inject pods where it has webhooks. */
-export function wholeReadiness(plane: ControlPlane, webhooks: Webhooks): Readiness {
+/**
+ * Whether a control plane can do all that it is there for: serve proxies, and inject pods where it has webhooks. `waitsFor`
+ * says what else the start is waiting for; empty once everything listens.
+ */
+export function wholeReadiness(plane: ControlPlane, webhooks: Webhooks, waitsFor: string): Readiness {
   const state = plane.readiness();
-  return state.ready ? webhooks.readiness() : state;
+  if (!state.ready) return state;
+  const injects = webhooks.readiness();
+  return injects.ready && waitsFor !== '' ? { ready: false, reason: `waiting for ${waitsFor}` } : injects;
 }
