@@ -40,9 +40,10 @@ export function encodeResource(
     .tag(2, WireType.LengthDelimited)
     .uint32(parts.reduce((total, part) => total + ('hash' in part ? part.bytes : part).length, 0))
     .finish();
-  const pieces = piecesOf([header, ...parts]);
+  const all = [header, ...parts];
+  const pieces = piecesOf(all);
   const size = pieces.reduce((total, piece) => total + piece.length, 0);
-  return Object.freeze({ typeUrl, name, version: versionOf(pieces, parts), pieces, size });
+  return Object.freeze({ typeUrl, name, version: versionOf(pieces, all), pieces, size });
 }
 
 /** Joins neighbours that are not shared. */
@@ -64,13 +65,12 @@ function piecesOf(parts: readonly (Uint8Array | SharedBytes)[]): readonly Uint8A
   return pieces.slice();
 }
 
-/** The bytes decide, of shared ones by their hash. */
+/** The bytes decide, of shared ones by their hash. What is in one piece is hashed in one go. */
 function versionOf(pieces: readonly Uint8Array[], parts: readonly (Uint8Array | SharedBytes)[]): string {
   const [only] = pieces;
   if (pieces.length === 1 && only !== undefined) return hash('sha1', only, 'base64url').slice(0, 22);
-  const shared = new Map(parts.flatMap((part) => ('hash' in part ? [[part.bytes, part.hash] as const] : [])));
   const all = createHash('sha1');
-  for (const piece of pieces) all.update(shared.get(piece) ?? piece);
+  for (const part of parts) all.update('hash' in part ? part.hash : part);
   return all.digest('base64url').slice(0, 22);
 }
 

@@ -171,13 +171,7 @@ export function mapByNumber<S extends TSchema>(
   description: string,
   options: FieldOptions = {},
 ): TRecord<'^.*$', S> {
-  return schemaOf({
-    type: 'object',
-    patternProperties: { '^.*$': value },
-    description,
-    keyFormat: 'uint32',
-    ...options,
-  });
+  return schemaOf({ ...mapOf(value, description), keyFormat: 'uint32', ...options });
 }
 
 /** Any JSON object (google.protobuf.Struct). */
