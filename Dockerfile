@@ -1,5 +1,5 @@
 # Meltemi as one small image: no build step, no root, nothing written to its file system.
-FROM node:24-bookworm-slim AS install
+FROM node:26-bookworm-slim AS install
 WORKDIR /meltemi
 COPY package.json package-lock.json ./
 COPY protos ./protos
@@ -10,7 +10,7 @@ RUN npm ci --omit=dev --no-audit --no-fund \
       node_modules/@grpc/grpc-js-xds node_modules/typescript node_modules/@typescript \
  && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
-FROM node:24-alpine
+FROM node:26-alpine
 WORKDIR /meltemi
 ENV NODE_ENV=production
 COPY --from=install /meltemi/node_modules ./node_modules

@@ -1,5 +1,5 @@
 // Issuers' public keys (RFC 7517): fixed ones, or fetched and cached ones that follow the issuer's key rotation.
-import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createPublicKey, type KeyObject, type webcrypto } from 'node:crypto';
 import { isRefused, type Refusal, refused } from './refusal.ts';
 
 /** One usable key of an issuer. */
@@ -126,7 +126,7 @@ function readKey(value: unknown): readonly IssuerKey[] {
     return [];
   }
   try {
-    const key = createPublicKey({ key: value as JsonWebKey, format: 'jwk' });
+    const key = createPublicKey({ key: value as webcrypto.JsonWebKey, format: 'jwk' });
     return [{ key, ...(typeof kid === 'string' ? { keyId: kid } : {}) }];
   } catch {
     return [];

@@ -1,4 +1,6 @@
-// Gives back what a busy moment has filled: V8 would keep its garbage, and room for more, until it needs them again.
+// Gives back what a busy moment has filled: V8 would keep its garbage, and room for more, until it needs them again, and
+// malloc what it has free between things that are in use.
+import { mallocTrim } from './malloc-trim.ts';
 
 /** How often it is looked whether the process rests, in milliseconds. */
 const interval = 250;
@@ -53,6 +55,7 @@ export class Memory {
 export function giveMemoryBack(told: (took: number) => void): Disposable {
   const { gc } = globalThis;
   if (gc === undefined) return { [Symbol.dispose]: () => undefined };
+  const trim = mallocTrim();
   let before = { ...process.cpuUsage(), at: performance.now() };
   const memory = new Memory({
     now: () => performance.now(),
@@ -68,8 +71,11 @@ export function giveMemoryBack(told: (took: number) => void): Disposable {
       const { heapTotal, external } = process.memoryUsage();
       return heapTotal + external;
     },
-    // The only flavour that also shrinks the young generation and joins half empty pages.
-    collect: () => gc({ type: 'major', execution: 'sync', flavor: 'last-resort' }),
+    collect: () => {
+      // The only flavour that also shrinks the young generation and joins half empty pages.
+      gc({ type: 'major', execution: 'sync', flavor: 'last-resort' });
+      trim?.();
+    },
   });
   const timer = setInterval(() => {
     const took = memory.look();
