@@ -38,6 +38,8 @@ export class Cells {
     }
     let cell = map.get(id);
     if (cell === undefined) {
+      // Joins its parts, which V8 would keep side by side until somebody looks into the text.
+      id.isWellFormed();
       cell = new Cell(node, key, id);
       if (node.node !== 'query') cell.state = CLEAN;
       if (node.node === 'index') cell.value = EMPTY;

@@ -15,16 +15,13 @@ export interface CollectionParts {
 
 type Items = ReadonlyMap<string, unknown>;
 
-/** What a collection has from one key of one source. */
-interface Member {
-  readonly cell: Cell;
-  items: Items;
-}
-
 interface Kept {
   readonly collection: Collection<string, unknown>;
-  readonly members: Map<string, Member>;
-  readonly pending: Set<Member>;
+  /** What it has from one key of one source: a cell of its own, which makes the cells of the items. */
+  readonly members: Map<string, Cell>;
+  readonly pending: Set<Cell>;
+  /** Has a member derived anew. */
+  readonly onMark: (member: Cell) => void;
   /** By source. */
   readonly derivers: Map<unknown, Node>;
   readonly indexes: readonly Index<string, readonly string[]>[];
@@ -41,13 +38,20 @@ export class Collections {
   /** `collections` in an order in which each reads only earlier ones. */
   constructor(collections: readonly Collection<string, unknown>[], parts: CollectionParts) {
     this.#parts = parts;
-    this.#kept = collections.map((collection) => ({
-      collection,
-      members: new Map(),
-      pending: new Set(),
-      derivers: new Map(),
-      indexes: collection.indexes as readonly Index<string, readonly string[]>[],
-    }));
+    this.#kept = collections.map((collection) => {
+      const pending = new Set<Cell>();
+      return {
+        collection,
+        members: new Map(),
+        pending,
+        onMark: (member) => {
+          pending.add(member);
+          this.#unsettled = true;
+        },
+        derivers: new Map(),
+        indexes: collection.indexes as readonly Index<string, readonly string[]>[],
+      };
+    });
     for (const kept of this.#kept) {
       for (const source of kept.collection.sources) {
         const list = this.#bySource.get(source) ?? [];
@@ -85,13 +89,9 @@ export class Collections {
     return this.#kept.reduce((sum, { members }) => sum + members.size, 0);
   }
 
-  #addMember(kept: Kept, source: unknown, key: string, id: string): Member {
-    const cell = new Cell(deriverOf(kept, source), key, id);
-    const member: Member = { cell, items: noItems };
-    cell.onMark = () => {
-      kept.pending.add(member);
-      this.#unsettled = true;
-    };
+  #addMember(kept: Kept, source: unknown, key: string, id: string): Cell {
+    const member = new Cell(deriverOf(kept, source), key, id);
+    member.onMark = kept.onMark;
     kept.members.set(id, member);
     return member;
   }
@@ -102,31 +102,33 @@ export class Collections {
     kept.pending.clear();
     const buckets = new Map<Cell, Bucket>();
     for (const member of pending) {
-      this.#parts.refresh(member.cell);
-      const next = member.cell.value as Items;
-      this.#replaceItems(kept, member, next, buckets);
-      member.items = next;
-      if (next.size === 0 && sourceIsGone(member.cell)) this.#forgetMember(kept, member);
+      this.#parts.refresh(member);
+      const items = member.value as Items;
+      // What it gave last is in the items' cells.
+      member.value = undefined;
+      this.#replaceItems(kept, member, items, buckets);
+      if (items.size === 0 && sourceIsGone(member)) this.#forgetMember(kept, member);
     }
     for (const [cell, bucket] of buckets) this.#storeBucket(cell, bucket);
   }
 
-  #forgetMember(kept: Kept, { cell }: Member): void {
-    this.#parts.cells.releaseAll(cell);
-    kept.members.delete(cell.id);
+  #forgetMember(kept: Kept, member: Cell): void {
+    this.#parts.cells.releaseAll(member);
+    kept.members.delete(member.id);
   }
 
-  #replaceItems(kept: Kept, member: Member, after: Items, buckets: Map<Cell, Bucket>): void {
-    const before = member.items;
-    for (const [key, old] of before) if (!after.has(key)) this.#setItem(kept, key, old, undefined, buckets);
+  #replaceItems(kept: Kept, member: Cell, items: Items, buckets: Map<Cell, Bucket>): void {
+    const before = new Map(member.makes.map(({ id, value }) => [id, value]));
+    for (const [key, old] of before) if (!items.has(key)) this.#setItem(kept, key, old, undefined, buckets);
     const made: Cell[] = [];
-    for (const [key, value] of after) {
+    const deps = [member];
+    for (const [key, value] of items) {
       const cell = this.#setItem(kept, key, before.get(key), value, buckets);
-      cell.deps = [member.cell];
+      cell.deps = deps;
       made.push(cell);
     }
     // A list that grew has room for more; a copy has not.
-    member.cell.makes = made.slice();
+    member.makes = made.slice();
   }
 
   #setItem(kept: Kept, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {

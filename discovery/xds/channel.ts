@@ -29,9 +29,9 @@ export interface ChannelOwner {
    * A resource of the stream's own, `later` where it is not there yet, `class` where the name is the class's business, or
    * undefined where refused.
    */
-  readonly resolve: (type: ResourceType, name: string) => EncodedResource | 'class' | 'later' | undefined;
+  resolve(type: ResourceType, name: string): EncodedResource | 'class' | 'later' | undefined;
   /** Something is owed. */
-  readonly wake: () => void;
+  wake(): void;
 }
 
 /** The contents of a response and what is still owed after it. */
@@ -52,6 +52,8 @@ export class Channel implements Viewer {
   readonly rules: TypeRules;
   readonly sub: Subscription;
   readonly openedAt: number;
+  /** When a response was last sent, as `openedAt`. */
+  sentAt = 0;
   view: View | undefined;
   readonly #owner: ChannelOwner;
   #planned: { readonly owed: Owed; readonly plan: Plan } | undefined = undefined;
@@ -67,7 +69,7 @@ export class Channel implements Viewer {
   }
 
   /** Called by the view, once a publish. */
-  readonly changed = (changes: Changes): void => {
+  changed(changes: Changes): void {
     const { sub } = this;
     this.#planned = undefined;
     const before = sub.owed;
@@ -78,7 +80,7 @@ export class Channel implements Viewer {
       oweAll(sub, wanted);
     }
     if (sub.owed !== before) this.#owner.wake();
-  };
+  }
 
   /** Brings the view to hold what the step asks for, and owes the client what the step makes due. */
   async follow(step: Step, wasWildcard: boolean, slicer: Slicer): Promise<void> {
@@ -132,15 +134,16 @@ export class Channel implements Viewer {
   }
 
   /** The resource the client should have under a name. */
-  readonly lookup = (name: string): EncodedResource | undefined => {
+  lookup(name: string): EncodedResource | undefined {
     const own = this.#owner.resolve(this.type, name);
     if (own !== 'class') return own === 'later' ? undefined : own;
     if (!this.sub.names.has(name) && this.view?.directory.has(name) !== true) return undefined;
     return this.view?.get(name);
-  };
+  }
 
-  readonly #present = (name: string): EncodedResource | 'unknown' | undefined =>
-    this.lookup(name) ?? (this.#isUnknown(name) ? 'unknown' : undefined);
+  #present(name: string): EncodedResource | 'unknown' | undefined {
+    return this.lookup(name) ?? (this.#isUnknown(name) ? 'unknown' : undefined);
+  }
 
   /** Whether nobody can say yet what the client should have under a name. */
   #isUnknown(name: string): boolean {
@@ -158,7 +161,7 @@ export class Channel implements Viewer {
     const { owed } = this.sub;
     if (owed.size === 0) return emptyPlan;
     if (this.#planned?.owed === owed) return this.#planned.plan;
-    const make = (): Plan => planOf(owed, this.rules, this.#present);
+    const make = (): Plan => planOf(owed, this.rules, (name) => this.#present(name));
     const { view } = this;
     const plan = view !== undefined && this.#isOrdinary() ? view.sharing.planOf(owed, make) : make();
     this.#planned = { owed, plan };

@@ -5,7 +5,7 @@ import type { Channel, Draft } from './channel.ts';
 import type { StreamHost } from './host.ts';
 import { type Holds, type Lane, nextPick, type Pick } from './order.ts';
 import type { Message } from './response.ts';
-import { asked, nothing, type Step } from './subscription.ts';
+import { asked, noResources, nothing, type Step } from './subscription.ts';
 import type { Transport } from './transport.ts';
 import { rankOf } from './type-rules.ts';
 
@@ -15,7 +15,7 @@ export interface SendingStream {
   readonly closed: boolean;
   /** Set while a change is on its way to the client; cleared when all of it is sent. */
   changedAt: number | undefined;
-  readonly wake: () => void;
+  wake(): void;
 }
 
 /**
@@ -35,7 +35,6 @@ export class Sender {
   readonly #stream: SendingStream;
   readonly #host: StreamHost;
   readonly #transport: Transport;
-  readonly #sentAt = new Map<ResourceType, number>();
   // Clusters sent before the client asked for any endpoints.
   #sentClusters: readonly EncodedResource[] = [];
   #hold: Hold | undefined = undefined;
@@ -131,7 +130,7 @@ export class Sender {
     const young = clusters !== undefined && !channels.has('listener') && now - clusters.openedAt < settleMs;
     const overdue = lanes.every(
       ({ type, awaiting }) =>
-        !awaiting || (type !== 'listener' && type !== 'route') || now - (this.#sentAt.get(type) ?? 0) >= settleMs,
+        !awaiting || (type !== 'listener' && type !== 'route') || now - (channels.get(type)?.sentAt ?? 0) >= settleMs,
     );
     return { newClusters: this.#hold !== undefined, young, overdue };
   }
@@ -144,7 +143,7 @@ export class Sender {
     const at = this.#host.wallClock();
     if (version === sub.hadAll) {
       // The client has it from another stream, and has accepted it there.
-      sub.sent = { nonce: '', version, at, resources: [] };
+      sub.sent = { nonce: '', version, at, resources: noResources };
       sub.acked = sub.sent;
       channel.settle(draft);
       return;
@@ -152,7 +151,7 @@ export class Sender {
     sub.sent = { nonce, version, at, resources };
     channel.settle(draft);
     sub.awaiting = true;
-    this.#sentAt.set(type, this.#host.now());
+    channel.sentAt = this.#host.now();
     if (type === 'cluster' && pick.part === 'updates') this.#sentNewClusters(channel, draft, answered);
     this.write(message);
   }

@@ -14,6 +14,9 @@ export interface Slot<W> {
   watchers: W[];
 }
 
+/** Watchers up to which their list is copied where one is added. */
+const mostCopied = 128;
+
 /** All slots, by cell. */
 export class Slots<W> {
   readonly #graph: Graph;
@@ -58,8 +61,8 @@ export class Slots<W> {
       this.#byRef.set(ref, slot);
     }
     if (slot.name !== name) throw new Error(`${ref.query.name} ${slot.id} is known as ${slot.name} and as ${name}`);
-    // A list that grows from nothing takes room for many, and most slots have few watchers.
-    if (slot.watchers.length === 0) slot.watchers = [watcher];
+    // A list that grows takes room for more than it needs, and there are many slots with few watchers.
+    if (slot.watchers.length < mostCopied) slot.watchers = slot.watchers.concat(watcher);
     else slot.watchers.push(watcher);
     return slot;
   }

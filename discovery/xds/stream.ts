@@ -15,7 +15,7 @@ import { acceptBrought, type Brought, type OwnResources, type StreamOwner } from
 import { rejectedOf, stillRejected } from './rejection.ts';
 import { decodeRequest, maxNames, type Variant, type XdsRequest } from './request.ts';
 import { Sender } from './sender.ts';
-import { nothing, oweAll, type Step } from './subscription.ts';
+import { noResources, nothing, oweAll, type Step } from './subscription.ts';
 import type { StreamStatus, Transport } from './transport.ts';
 import { healthTypeUrl, isDebugType, rulesOf } from './type-rules.ts';
 
@@ -38,7 +38,8 @@ export class XdsStream implements ChannelOwner {
   readonly #host: StreamHost;
   readonly #transport: Transport;
   readonly #caller: Caller;
-  #node: { readonly id: string; readonly metadata: JsonObject } | undefined = undefined;
+  /** Id and metadata of the first request's node. As text the metadata takes a fraction of what it takes as objects. */
+  #node: { readonly id: string; readonly metadata: string } | undefined = undefined;
   #own: OwnResources | undefined = undefined;
   /** Versions of own resources that the client brought along, until it is known whether they are the present ones. */
   #brought: readonly Brought[] = [];
@@ -69,7 +70,7 @@ export class XdsStream implements ChannelOwner {
 
   /** Metadata of the first request's node. The rest of it, above all Envoy's list of extensions, is not kept. */
   get metadata(): JsonObject {
-    return this.#node?.metadata ?? {};
+    return this.#node === undefined ? {} : (JSON.parse(this.#node.metadata) as JsonObject);
   }
 
   /** Handles one message; the next one must wait for the promise. Never rejects. */
@@ -120,16 +121,16 @@ export class XdsStream implements ChannelOwner {
     this.wake();
   }
 
-  readonly wake = (): void => {
+  wake(): void {
     if (!this.closed) this.#host.due(this);
-  };
+  }
 
-  readonly resolve = (type: ResourceType, name: string): EncodedResource | 'class' | 'later' | undefined => {
+  resolve(type: ResourceType, name: string): EncodedResource | 'class' | 'later' | undefined {
     if (this.#own?.serves(type, name) === true) return this.#own.get(type, name) ?? 'later';
     if (type !== 'secret') return 'class';
     const owner = this.#owner();
     return owner !== undefined && this.#host.authorizeSecret(owner, name) ? 'class' : undefined;
-  };
+  }
 
   /** Sends what may be sent now. */
   flush(): void {
@@ -178,7 +179,7 @@ export class XdsStream implements ChannelOwner {
         return false;
       }
     }
-    this.#node = { id: request.node.id, metadata: request.node.metadata ?? {} };
+    this.#node = { id: request.node.id, metadata: JSON.stringify(request.node.metadata ?? {}) };
     this.proxy = parsed.proxy;
     return true;
   }
@@ -246,10 +247,10 @@ export class XdsStream implements ChannelOwner {
     const { sent } = sub;
     if (step.nonce === 'accepted') {
       if (sent !== undefined) sub.acked = { nonce: sent.nonce, version: sent.version, at: this.#host.wallClock() };
-      sub.rejection = stillRejected(sub, channel.lookup);
+      sub.rejection = stillRejected(sub, (name) => channel.lookup(name));
       this.#acknowledge(type, sent?.resources ?? []);
       // Kept only for the case that they are rejected.
-      if (sent !== undefined) sub.sent = { ...sent, resources: [] };
+      if (sent !== undefined) sub.sent = { ...sent, resources: noResources };
     } else {
       const message = request.error?.message ?? '';
       const resources = rejectedOf(message, sent?.resources ?? []).map(({ name, version }) => ({

@@ -22,6 +22,12 @@ export function versionOf(have: Have): string {
 /** Names owed, with what the client has of each. May be shared between streams: copy before changing. */
 export type Owed = ReadonlyMap<string, Have>;
 
+/** No names; one set for all who want none. */
+const noNames: ReadonlySet<string> = new Set();
+
+/** No resources. */
+export const noResources: readonly EncodedResource[] = Object.freeze([]);
+
 /** Nothing owed. */
 export const owesNothing: Owed = new Map();
 
@@ -101,7 +107,7 @@ export function newSubscription(typeUrl: string, variant: Variant): Subscription
     typeUrl,
     variant,
     wildcard: false,
-    names: new Set(),
+    names: noNames,
     owed: owesNothing,
     mustAnswer: false,
     hadAll: '',
@@ -118,7 +124,7 @@ export function changeNames(sub: Subscription, joined: readonly string[], droppe
   const names = new Set(sub.names);
   for (const name of joined) names.add(name);
   for (const name of dropped) names.delete(name);
-  sub.names = names;
+  sub.names = names.size === 0 ? noNames : names;
 }
 
 /** Whether the subscription covers a name. */

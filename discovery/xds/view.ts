@@ -15,7 +15,7 @@ import type { Slicer } from './turns.ts';
 export interface Viewer {
   readonly sub: Subscription;
   /** Called once a publish with what changed; the maps are shared and must not be changed. */
-  readonly changed: (changes: Changes) => void;
+  changed(changes: Changes): void;
 }
 
 /** What a publish changed in a view, by name, with what was there before. */
@@ -48,14 +48,14 @@ export class View {
   idleSince = 0;
   /** Its directory could not be computed and is tried again. */
   failed = false;
-  /** Names that could not be looked up, and are tried again. */
-  readonly failedNames = new Set<string>();
   readonly #translator: ErasedTranslator;
   readonly #deps: ViewDeps;
+  // Most views are wanted as a whole and have none of these: they are made where they are first needed.
   /** Wanted names with their slots, but for those that `#covers` takes in. */
-  readonly #entries = new Map<string, Slot<View> | undefined>();
-  readonly #counts = new Map<string, number>();
-  readonly #found = new Set<string>();
+  #entries: Map<string, Slot<View> | undefined> | undefined = undefined;
+  #counts: Map<string, number> | undefined = undefined;
+  #found: Set<string> | undefined = undefined;
+  #failedNames: Set<string> | undefined = undefined;
   #directoryReads = 0;
   #complete = 0;
   /** Every name of the directory is watched: which slots these are, the directory tells. */
@@ -70,6 +70,11 @@ export class View {
     this.client = client;
     deps.graph.hold(translator.directory, client);
     this.#readDirectory();
+  }
+
+  /** Names that could not be looked up, and are tried again. */
+  get failedNames(): ReadonlySet<string> {
+    return this.#failedNames ?? noNames;
   }
 
   /** The resource under a wanted name. */
@@ -102,7 +107,7 @@ export class View {
 
   /** Wanted names. */
   get size(): number {
-    return this.#entries.size + (this.#covers ? this.directory.size : 0);
+    return (this.#entries?.size ?? 0) + (this.#covers ? this.directory.size : 0);
   }
 
   /** Starts looking. */
@@ -119,7 +124,7 @@ export class View {
     if (!this.viewers.delete(viewer)) return;
     if (this.viewers.size === 0) {
       this.idleSince = now;
-      this.#counts.clear();
+      this.#counts = undefined;
       this.#complete = 0;
       this.#overfull = true;
       return;
@@ -133,7 +138,7 @@ export class View {
     if (!this.#overfull) return;
     this.#overfull = false;
     if (this.#complete === 0) this.#uncover();
-    for (const name of [...this.#entries.keys()]) this.#forgetUnwanted(name);
+    for (const name of [...(this.#entries?.keys() ?? [])]) this.#forgetUnwanted(name);
   }
 
   /** Wants every listed resource, once for each call. */
@@ -143,7 +148,7 @@ export class View {
     // While nobody wanted them, they may have changed unnoticed.
     this.sharing.dropPlans();
     for (const [name, ref] of this.directory) {
-      if (!this.#entries.delete(name)) this.#deps.slots.acquire(ref, this, name);
+      if (this.#entries?.delete(name) !== true) this.#deps.slots.acquire(ref, this, name);
       if (slicer.due()) await slicer.rest();
     }
   }
@@ -157,6 +162,7 @@ export class View {
   async want(names: Iterable<string>, slicer: Slicer): Promise<void> {
     for (const name of names) {
       const slot = this.#holds(name) ? undefined : this.#resolve(name);
+      this.#counts ??= new Map();
       this.#counts.set(slot?.name ?? name, (this.#counts.get(name) ?? 0) + 1);
       if (slicer.due()) await slicer.rest();
     }
@@ -165,10 +171,10 @@ export class View {
   /** Takes `want` back. */
   unwant(names: Iterable<string>): void {
     for (const name of names) {
-      const count = (this.#counts.get(name) ?? 0) - 1;
-      if (count > 0) this.#counts.set(name, count);
+      const count = (this.#counts?.get(name) ?? 0) - 1;
+      if (count > 0) this.#counts?.set(name, count);
       else {
-        this.#counts.delete(name);
+        this.#counts?.delete(name);
         this.#forgetUnwanted(name);
       }
     }
@@ -206,13 +212,13 @@ export class View {
 
   /** Lets go of every cell. */
   close(): void {
-    this.#counts.clear();
+    this.#counts = undefined;
     this.#complete = 0;
     this.#uncover();
-    for (const name of [...this.#entries.keys()]) this.#forget(name, this.#entries.get(name));
+    for (const [name, slot] of [...(this.#entries ?? [])]) this.#forget(name, slot);
     const { graph } = this.#deps;
-    for (const name of this.#found) graph.drop(this.#translator.found, { client: this.client, name });
-    this.#found.clear();
+    for (const name of this.#found ?? []) graph.drop(this.#translator.found, { client: this.client, name });
+    this.#found = undefined;
     graph.drop(this.#translator.directory, this.client);
   }
 
@@ -231,19 +237,19 @@ export class View {
   }
 
   #wanted(name: string): boolean {
-    return this.#counts.has(name) || ((this.#covers || this.#complete > 0) && this.directory.has(name));
+    return this.#counts?.has(name) === true || ((this.#covers || this.#complete > 0) && this.directory.has(name));
   }
 
   #slotOf(name: string): Slot<View> | undefined {
-    return (this.#covers ? this.#deps.slots.of(this.directory.get(name)) : undefined) ?? this.#entries.get(name);
+    return (this.#covers ? this.#deps.slots.of(this.directory.get(name)) : undefined) ?? this.#entries?.get(name);
   }
 
   #holds(name: string): boolean {
-    return (this.#covers && this.directory.has(name)) || this.#entries.has(name);
+    return (this.#covers && this.directory.has(name)) || this.#entries?.has(name) === true;
   }
 
   #held(name: string): Held | undefined {
-    return this.#entries.has(name) ? { slot: this.#entries.get(name) } : undefined;
+    return this.#entries?.has(name) ? { slot: this.#entries.get(name) } : undefined;
   }
 
   /** Holds by name again what is still wanted, and lets go of the rest. */
@@ -252,17 +258,22 @@ export class View {
     this.#covers = false;
     for (const [name, ref] of this.directory) {
       const slot = this.#deps.slots.of(ref);
-      if (this.#counts.has(name)) this.#entries.set(name, slot);
+      if (this.#counts?.has(name)) this.#setEntry(name, slot);
       else if (slot !== undefined) this.#deps.slots.release(slot, this);
     }
+  }
+
+  #setEntry(name: string, slot: Slot<View> | undefined): void {
+    this.#entries ??= new Map();
+    this.#entries.set(name, slot);
   }
 
   #resolve(name: string): Slot<View> | undefined {
     const listed = this.directory.get(name);
     const ref = listed ?? this.#find(name);
     const slot = ref === undefined ? undefined : this.#deps.slots.acquire(ref, this, name);
-    if (this.#covers && listed !== undefined) this.#entries.delete(name);
-    else this.#entries.set(slot?.name ?? name, slot);
+    if (this.#covers && listed !== undefined) this.#entries?.delete(name);
+    else this.#setEntry(slot?.name ?? name, slot);
     // While nobody wanted the name, it may have changed unnoticed.
     this.sharing.dropPlans();
     return slot;
@@ -271,17 +282,19 @@ export class View {
   #find(name: string): ResourceRef | undefined {
     const key = { client: this.client, name };
     const { found } = this.#translator;
+    this.#found ??= new Set();
     this.#found.add(name);
     this.#deps.graph.hold(found, key);
     try {
       const ref = this.#deps.graph.read(found, key);
-      this.failedNames.delete(name);
+      this.#failedNames?.delete(name);
       return ref;
     } catch (error) {
       if (!this.failedNames.has(name)) this.#deps.onError(error, `${this.type} ${name}`);
-      this.failedNames.add(name);
+      this.#failedNames ??= new Set();
+      this.#failedNames.add(name);
       this.#deps.failing.add(this);
-      return this.#entries.get(name)?.ref;
+      return this.#entries?.get(name)?.ref;
     }
   }
 
@@ -301,14 +314,14 @@ export class View {
   }
 
   #forgetUnwanted(name: string): void {
-    if (!this.#wanted(name)) this.#forget(name, this.#entries.get(name));
+    if (!this.#wanted(name)) this.#forget(name, this.#entries?.get(name));
   }
 
   #forget(name: string, slot: Slot<View> | undefined): void {
-    this.#entries.delete(name);
+    this.#entries?.delete(name);
     if (slot !== undefined) this.#deps.slots.release(slot, this);
-    this.failedNames.delete(name);
-    if (!this.#found.delete(name)) return;
+    this.#failedNames?.delete(name);
+    if (this.#found?.delete(name) !== true) return;
     this.#deps.graph.drop(this.#translator.found, { client: this.client, name });
   }
 
@@ -320,6 +333,8 @@ export class View {
     if (!map.has(name)) map.set(name, before ?? nothing);
   }
 }
+
+const noNames: ReadonlySet<string> = new Set();
 
 /** A name that is watched, with its slot where the resource exists. */
 interface Held {
