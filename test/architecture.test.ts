@@ -29,7 +29,7 @@ const libraries: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['cmd/**', 'discovery/xds/**'],
   diff: ['cmd/**'],
   rfc6902: ['webhook/**', 'cmd/**'],
-  re2js: ['config/**', 'discovery/**'],
+  '@bufbuild/re2': ['config/**', 'discovery/**'],
   typebox: ['config/**'],
   yaml: ['config/**', 'cmd/**', 'webhook/**'],
   '@bufbuild/protobuf': ['**'],

@@ -1,5 +1,5 @@
 // Rules of regular expressions of users: RE2's syntax, of bounded length, compiled only by RE2.
-import { RE2JS } from 're2js';
+import { RE2JS } from '@bufbuild/re2';
 import { type Findings, fine, invalid } from './finding.ts';
 
 /** Istio refuses longer ones: Envoy compiles every pattern again on each worker. */

@@ -1,5 +1,5 @@
 // Which virtual host and which route of a route configuration a request takes.
-import { RE2JS } from 're2js';
+import { RE2JS } from '@bufbuild/re2';
 import type { ResourceJson } from '../../discovery/dump.ts';
 import { list, member, nameOf, text, texts } from './traffic-json.ts';
 
@@ -52,10 +52,7 @@ export function routeMatches(match: ResourceJson, call: RoutedCall, strict: bool
 
 function pathMatchesLoosely(match: ResourceJson, path: string): boolean {
   if (match['path'] !== undefined) return path === match['path'];
-  if (match['safeRegex'] !== undefined)
-    return RE2JS.compile(text(member(match, 'safeRegex'), 'regex'))
-      .matcher(path)
-      .find();
+  if (match['safeRegex'] !== undefined) return RE2JS.compile(text(member(match, 'safeRegex'), 'regex')).test(path);
   if (match['connectMatcher'] !== undefined) return false;
   return path.startsWith(text(match, 'prefix') || text(match, 'pathSeparatedPrefix'));
 }
