@@ -5,6 +5,7 @@ import type { KubeApi } from './kube-api.ts';
 import { followHealth } from './kube-health.ts';
 import { collectionPath } from './kube-path.ts';
 import { type ReflectorSink, type ReflectorStatus, reflect } from './reflector.ts';
+import { shareParts } from './shared-parts.ts';
 import type { CheckObject, ObjectChange, Source, SourceSink } from './source.ts';
 
 /** Settings of a Kubernetes source. */
@@ -84,6 +85,7 @@ function collector(
   const handedOn = new Set<string>();
   const reported = new Set<string>();
   let changes: ObjectChange[] = [];
+  let last: unknown;
   const tell = (key: string, diagnostics: readonly Diagnostic[]): void => {
     if (diagnostics.length > 0) reported.add(key);
     else if (!reported.delete(key)) return;
@@ -97,12 +99,12 @@ function collector(
   };
   return {
     changed: (raw, key) => {
-      const { object, elsewhere, diagnostics } = check(raw);
+      const { object: checked, elsewhere, diagnostics } = check(raw);
       if (elsewhere) {
         leave(key);
         return;
       }
-      if (object === undefined) {
+      if (checked === undefined) {
         const kept = handedOn.has(key) ? [keptLastGood(kind, key)] : [];
         tell(key, [...diagnostics, ...kept]);
         return;
@@ -110,6 +112,8 @@ function collector(
       heard?.(kind, handedOn.has(key) ? 'update' : 'add');
       handedOn.add(key);
       tell(key, diagnostics);
+      const object = shareParts(checked, last);
+      last = object;
       changes.push({ kind, key, object: object as AnyObject });
     },
     gone: (key) => {
