@@ -8,7 +8,7 @@ RUN npm ci --omit=dev --no-audit --no-fund \
  && rm -rf protos/*.mjs node_modules/node node_modules/node-* node_modules/.bin node_modules/.package-lock.json \
       node_modules/@bufbuild/buf* node_modules/@bufbuild/proto*-* node_modules/@bufbuild/protoplugin \
       node_modules/@grpc/grpc-js-xds node_modules/typescript node_modules/@typescript \
- && find node_modules -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
+ && find node_modules protos/gen -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
 FROM node:26-alpine
 WORKDIR /meltemi

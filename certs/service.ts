@@ -15,7 +15,7 @@ import {
   IstioCertificateRequestSchema,
   type IstioCertificateResponse,
   IstioCertificateResponseSchema,
-} from '../protos/gen/istio/ca_pb.ts';
+} from '../protos/gen/istio/ca_pb.js';
 import type { CallerFacts } from './caller.ts';
 import { type CertificateAuthorityOptions, createCertificate } from './create-certificate.ts';
 import type { CallBegan } from './metrics.ts';

@@ -6,7 +6,7 @@ import { defaultMeshConfig } from '../config/mesh.ts';
 import { Store } from '../config/store.ts';
 import { parseNode } from '../discovery/proxy/node.ts';
 import { writeObjects } from '../discovery/world.ts';
-import { NodeSchema } from '../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { NodeSchema } from '../protos/gen/envoy/config/core/v3/base_pb.js';
 import { changeOf, connect, graphOf, testFacts } from '../test/support/world.ts';
 import { addConflictMetrics } from './conflict-metrics.ts';
 

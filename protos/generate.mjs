@@ -70,7 +70,9 @@ function generate() {
           local: join(bin, 'protoc-gen-es'),
           out,
           strategy: 'all',
-          opt: ['target=ts', 'import_extension=ts', 'erasable_syntax=true', 'json_types=false'],
+          // JavaScript, because V8 keeps the text of what it loads, and the API's long comments then stand in the declarations
+          // only; erasable syntax makes an enum an object of names, and its type a union of numbers.
+          opt: ['target=js+dts', 'import_extension=js', 'erasable_syntax=true', 'json_types=false'],
           include_imports: true,
         },
       ],
@@ -91,37 +93,34 @@ function index() {
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) walk(path);
-      else if (entry.name.endsWith('_pb.ts')) files.push(relative(out, path));
+      else if (entry.name.endsWith('_pb.js')) files.push(relative(out, path));
     }
   };
   walk(out);
   files.sort();
   const lines = files.map((file) => {
-    const symbol = `file_${file.replace(/_pb\.ts$/, '').replace(/[^A-Za-z0-9]/g, '_')}`;
+    const symbol = `file_${file.replace(/_pb\.js$/, '').replace(/[^A-Za-z0-9]/g, '_')}`;
     return { file, symbol };
   });
+  const genFile = "import type { GenFile } from '@bufbuild/protobuf/codegenv2';\n";
   writeFileSync(
-    join(out, 'files.ts'),
+    join(out, 'files.js'),
     [
       ...lines.map(({ file, symbol }) => `import { ${symbol} } from './${file}';`),
       `export const files = [${lines.map((l) => l.symbol).join(', ')}];`,
       '',
     ].join('\n'),
   );
+  writeFileSync(join(out, 'files.d.ts'), `${genFile}export declare const files: readonly GenFile[];\n`);
   const types = lines.flatMap(({ file, symbol }) =>
-    [...readFileSync(join(out, file), 'utf8').matchAll(/@generated from message (\S+)/g)].map(
+    [...readFileSync(join(out, file.replace(/\.js$/, '.d.ts')), 'utf8').matchAll(/@generated from message (\S+)/g)].map(
       ([, name]) => `  '${name}': () => import('./${file}').then((file) => file.${symbol}),`,
     ),
   );
+  writeFileSync(join(out, 'type-files.js'), ['export const typeFiles = {', ...types, '};', ''].join('\n'));
   writeFileSync(
-    join(out, 'type-files.ts'),
-    [
-      "import type { GenFile } from '@bufbuild/protobuf/codegenv2';",
-      'export const typeFiles: Readonly<Record<string, () => Promise<GenFile>>> = {',
-      ...types,
-      '};',
-      '',
-    ].join('\n'),
+    join(out, 'type-files.d.ts'),
+    `${genFile}export declare const typeFiles: Readonly<Record<string, () => Promise<GenFile>>>;\n`,
   );
 }
 

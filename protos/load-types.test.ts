@@ -1,6 +1,6 @@
 // Types that are loaded by name are those of the whole registry.
 import { expect, test } from 'vitest';
-import { typeFiles } from './gen/type-files.ts';
+import { typeFiles } from './gen/type-files.js';
 import { loadTypes } from './load-types.ts';
 import { registry } from './registry.ts';
 

@@ -62,9 +62,9 @@ const forbidden: readonly { readonly pattern: RegExp; readonly in: readonly stri
   { pattern: /\.localeCompare\(/, in: ['**'], why: 'order is by code unit, never by locale' },
   { pattern: /^(export )?(declare )?(const )?enum /m, in: ['**'], why: 'literal unions instead of enums' },
   {
-    pattern: /protos\/gen\/files\.ts'/,
+    pattern: /protos\/gen\/files\.js'/,
     in: ['config/**', 'discovery/**', 'certs/**', 'webhook/**'],
-    why: 'all generated files together cost 0.7 s and 100 MB',
+    why: 'all generated files together cost 0.5 s and 66 MiB',
   },
   {
     pattern: new RegExp(`\\b(${['TO', 'FIX'].map((s, i) => s + ['DO', 'ME'][i]).join('|')})\\b|\\b${'XX'}X\\b`),

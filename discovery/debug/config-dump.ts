@@ -22,8 +22,8 @@ export async function configDump(
 ): Promise<readonly Any[]> {
   // Loaded when asked for: the messages' files pull in most of Envoy's API.
   const [dump, shared] = await Promise.all([
-    import('../../protos/gen/envoy/admin/v3/config_dump_pb.ts'),
-    import('../../protos/gen/envoy/admin/v3/config_dump_shared_pb.ts'),
+    import('../../protos/gen/envoy/admin/v3/config_dump_pb.js'),
+    import('../../protos/gen/envoy/admin/v3/config_dump_shared_pb.js'),
   ]);
   const of = (type: ResourceType) => (types === undefined || types.has(type) ? resourcesOf(stream, type) : []);
   const versionInfo = (type: ResourceType): string => stream.channels.get(type)?.sub.sent?.version ?? '';
@@ -85,7 +85,7 @@ export function anyOf(resource: EncodedResource): Any {
 }
 
 async function redact(wrapped: Any): Promise<Any> {
-  const { SecretSchema } = await import('../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts');
+  const { SecretSchema } = await import('../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js');
   const secret = fromBinary(SecretSchema, wrapped.value);
   const hidden = { specifier: { case: 'inlineString' as const, value: '[redacted]' } };
   const { type } = secret;

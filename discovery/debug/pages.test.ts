@@ -2,12 +2,12 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { afterEach, describe, expect, test } from 'vitest';
-import { SecretsConfigDumpSchema } from '../../protos/gen/envoy/admin/v3/config_dump_pb.ts';
-import { ClustersConfigDumpSchema } from '../../protos/gen/envoy/admin/v3/config_dump_shared_pb.ts';
-import { ClusterSchema } from '../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { SecretSchema } from '../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
-import { DiscoveryResponseSchema } from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.ts';
-import { ClientConfigSchema } from '../../protos/gen/envoy/service/status/v3/csds_pb.ts';
+import { SecretsConfigDumpSchema } from '../../protos/gen/envoy/admin/v3/config_dump_pb.js';
+import { ClustersConfigDumpSchema } from '../../protos/gen/envoy/admin/v3/config_dump_shared_pb.js';
+import { ClusterSchema } from '../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { SecretSchema } from '../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { DiscoveryResponseSchema } from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.js';
+import { ClientConfigSchema } from '../../protos/gen/envoy/service/status/v3/csds_pb.js';
 import { sidecarNode, sotwRequest } from '../../test/support/xds/client.ts';
 import { type Loopback, type LoopbackStream, loopback } from '../../test/support/xds/loopback.ts';
 import type { Caller } from '../xds/caller.ts';

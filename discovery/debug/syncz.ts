@@ -51,7 +51,7 @@ function resourceJson(type: TypeStatus): Readonly<Record<string, unknown>> {
 /** `istio.io/debug/syncz`: one serialised Any of envoy.service.status.v3.ClientConfig a proxy. */
 export async function synczAnys(statuses: readonly ProxyStatus[]): Promise<readonly Uint8Array[]> {
   // Loaded when asked for: the message's file pulls in most of Envoy's API.
-  const { ClientConfigSchema, ConfigStatus } = await import('../../protos/gen/envoy/service/status/v3/csds_pb.ts');
+  const { ClientConfigSchema, ConfigStatus } = await import('../../protos/gen/envoy/service/status/v3/csds_pb.js');
   return statuses.map((status) => {
     const config = create(ClientConfigSchema, {
       node: {

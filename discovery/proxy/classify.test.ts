@@ -2,7 +2,7 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { defaultMeshConfig } from '../../config/mesh.ts';
-import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { connect, graphOf } from '../../test/support/world.ts';
 import { parseNode } from './node.ts';
 

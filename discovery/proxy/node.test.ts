@@ -1,7 +1,7 @@
 // Node messages of istio-proxy with an agent, plain Envoys, gRPC clients, and of those who send nonsense.
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
-import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { type ParsedNode, parseNode } from './node.ts';
 import type { Proxy } from './proxy.ts';
 

@@ -1,7 +1,7 @@
 // Parses the Node message of a client's first xDS request into a Proxy.
 import { isIP } from 'node:net';
 import { type Diagnostic, errorOf } from '../../config/diagnostic.ts';
-import type { Node } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { Node } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import type { Capabilities } from './capabilities.ts';
 import {
   canonicalOf,

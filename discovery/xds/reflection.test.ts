@@ -3,7 +3,7 @@ import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
-import { file_envoy_service_discovery_v3_ads as ads } from '../../protos/gen/envoy/service/discovery/v3/ads_pb.ts';
+import { file_envoy_service_discovery_v3_ads as ads } from '../../protos/gen/envoy/service/discovery/v3/ads_pb.js';
 import { reflect } from './reflection.ts';
 
 const service = 'envoy.service.discovery.v3.AggregatedDiscoveryService';

@@ -1,10 +1,10 @@
 // A client's request in the form the protocol rules work on, decoded from the wire with bounds.
 import { fromBinary } from '@bufbuild/protobuf';
-import type { Node } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { Node } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   DeltaDiscoveryRequestSchema,
   DiscoveryRequestSchema,
-} from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.ts';
+} from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.js';
 
 /** State of the world, or only differences: decided by the method that opened the stream. */
 export type Variant = 'sotw' | 'delta';

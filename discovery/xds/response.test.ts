@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import {
   DeltaDiscoveryResponseSchema,
   DiscoveryResponseSchema,
-} from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.ts';
+} from '../../protos/gen/envoy/service/discovery/v3/discovery_pb.js';
 import { anyBytesOf, encodeResource } from '../resource.ts';
 import { bytesOf, deltaFrames, encodeDelta, encodeSotw, sotwFrames } from './response.ts';
 

@@ -210,8 +210,8 @@ function answerReflection(call: Call, services: readonly string[]): void {
 // Loaded when asked for.
 async function reflectedFiles(): Promise<readonly DescFile[]> {
   const [ads, ca] = await Promise.all([
-    import('../../protos/gen/envoy/service/discovery/v3/ads_pb.ts'),
-    import('../../protos/gen/istio/ca_pb.ts'),
+    import('../../protos/gen/envoy/service/discovery/v3/ads_pb.js'),
+    import('../../protos/gen/istio/ca_pb.js'),
   ]);
   return [ads.file_envoy_service_discovery_v3_ads, ca.file_istio_ca];
 }

@@ -8,7 +8,7 @@ import type { Graph } from '../../discovery/graph/graph.ts';
 import { parseNode } from '../../discovery/proxy/node.ts';
 import type { Proxy } from '../../discovery/proxy/proxy.ts';
 import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
-import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { connect, graphOf, testFacts } from '../support/world.ts';
 
 /** A proxy as a case describes it (suites/README.md, shared conventions). */

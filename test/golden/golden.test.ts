@@ -17,7 +17,7 @@ import { parseNode } from '../../discovery/proxy/node.ts';
 import type { Proxy } from '../../discovery/proxy/proxy.ts';
 import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
 import { writeObjects } from '../../discovery/world.ts';
-import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { NodeSchema } from '../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { type ResourceSet, validateAll } from '../support/envoy-validate.ts';
 import { connect, graphOf, jsonOf, testFacts } from '../support/world.ts';
 

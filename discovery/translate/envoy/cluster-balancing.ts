@@ -12,9 +12,9 @@ import {
   Cluster_RingHashLbConfigSchema,
   Cluster_RoundRobinLbConfigSchema,
   Cluster_SlowStartConfigSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { OutlierDetectionSchema } from '../../../protos/gen/envoy/config/cluster/v3/outlier_detection_pb.ts';
-import { PercentSchema } from '../../../protos/gen/envoy/type/v3/percent_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { OutlierDetectionSchema } from '../../../protos/gen/envoy/config/cluster/v3/outlier_detection_pb.js';
+import { PercentSchema } from '../../../protos/gen/envoy/type/v3/percent_pb.js';
 import { seconds, wireDuration } from './wire.ts';
 
 /** Sets the policy. Original-destination clusters can have no other than their own. */

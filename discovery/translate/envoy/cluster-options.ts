@@ -6,22 +6,22 @@ import type { MeshConfig } from '../../../config/mesh.ts';
 import {
   type CircuitBreakers,
   CircuitBreakersSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/circuit_breaker_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/circuit_breaker_pb.js';
 import {
   type Cluster,
   UpstreamConnectionOptionsSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { TcpKeepaliveSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { TcpKeepaliveSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.js';
 import {
   HttpProtocolOptionsSchema as CommonOptionsSchema,
   UpstreamHttpProtocolOptionsSchema,
-} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.ts';
+} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.js';
 import {
   type HttpProtocolOptions,
   HttpProtocolOptions_ExplicitHttpConfigSchema,
   HttpProtocolOptions_UseDownstreamHttpConfigSchema,
   HttpProtocolOptionsSchema,
-} from '../../../protos/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.ts';
+} from '../../../protos/gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { isHttp, isHttp2 } from '../../model/protocol.ts';
 import type { Protocol } from '../../model/service.ts';
 import { packed, wireDuration } from './wire.ts';

@@ -1,10 +1,10 @@
 // Pieces that several kinds of clusters share: telemetry metadata, the peer metadata filter, DNS settings.
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import type { MeshConfig } from '../../../config/mesh.ts';
-import { type Cluster, Cluster_DnsLookupFamily } from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { type Filter, FilterSchema } from '../../../protos/gen/envoy/config/cluster/v3/filter_pb.ts';
-import { TypedExtensionConfigSchema } from '../../../protos/gen/envoy/config/core/v3/extension_pb.ts';
-import { CaresDnsResolverConfigSchema } from '../../../protos/gen/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.ts';
+import { type Cluster, Cluster_DnsLookupFamily } from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { type Filter, FilterSchema } from '../../../protos/gen/envoy/config/cluster/v3/filter_pb.js';
+import { TypedExtensionConfigSchema } from '../../../protos/gen/envoy/config/core/v3/extension_pb.js';
+import { CaresDnsResolverConfigSchema } from '../../../protos/gen/envoy/extensions/network/dns_resolver/cares/v3/cares_dns_resolver_pb.js';
 import type { Service } from '../../model/service.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
 import { packed, seconds, typedStruct, wireDuration } from './wire.ts';

@@ -7,10 +7,10 @@ import {
   type Cluster,
   type Cluster_TransportSocketMatch,
   Cluster_TransportSocketMatchSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { ProxyProtocolConfig_Version } from '../../../protos/gen/envoy/config/core/v3/proxy_protocol_pb.ts';
-import { ProxyProtocolUpstreamTransportSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
+import { ProxyProtocolConfig_Version } from '../../../protos/gen/envoy/config/core/v3/proxy_protocol_pb.js';
+import { ProxyProtocolUpstreamTransportSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { serviceMtlsMode } from '../../model/mtls.ts';
 import { isHttp } from '../../model/protocol.ts';

@@ -5,11 +5,11 @@ import {
   Http2ProtocolOptionsSchema,
   HttpProtocolOptionsSchema,
   HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores,
-} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.ts';
+} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.js';
 import {
   HttpConnectionManager_PathWithEscapedSlashesAction as Escaped,
   type HttpConnectionManager,
-} from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+} from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { Direction } from './filters/context.ts';
 import { wireDuration } from './wire.ts';
 

@@ -1,12 +1,12 @@
 // TLS of connections that come in with the workload's own certificate: Istio mTLS.
 import { create } from '@bufbuild/protobuf';
-import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type TlsParameters,
   TlsParameters_TlsProtocol,
   TlsParametersSchema,
-} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
-import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { query } from '../../graph/graph.ts';
 import { mesh } from '../../model/objects.ts';
 import { agentSecret, workloadCertificate, workloadRoots, workloadSecret } from './sds.ts';

@@ -1,7 +1,7 @@
 // Endpoints as they stand on the wire, encoded once for all clients and subsets.
 import { create, type JsonObject, toBinary } from '@bufbuild/protobuf';
-import { HealthStatus } from '../../../protos/gen/envoy/config/core/v3/health_check_pb.ts';
-import { LbEndpointSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
+import { HealthStatus } from '../../../protos/gen/envoy/config/core/v3/health_check_pb.js';
+import { LbEndpointSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.js';
 import { query, type Read } from '../../graph/graph.ts';
 import type { Endpoint, Health } from '../../model/endpoint.ts';
 import { mtlsModeOf, namespaceMtls } from '../../model/mtls.ts';

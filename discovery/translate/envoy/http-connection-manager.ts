@@ -3,9 +3,9 @@ import { create } from '@bufbuild/protobuf';
 import {
   Http1ProtocolOptionsSchema,
   Http2ProtocolOptionsSchema,
-} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.ts';
-import type { Filter } from '../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import type { RouteConfiguration } from '../../../protos/gen/envoy/config/route/v3/route_pb.ts';
+} from '../../../protos/gen/envoy/config/core/v3/protocol_pb.js';
+import type { Filter } from '../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import type { RouteConfiguration } from '../../../protos/gen/envoy/config/route/v3/route_pb.js';
 import {
   HttpConnectionManager_PathWithEscapedSlashesAction as Escaped,
   HttpConnectionManager_ForwardClientCertDetails as Forward,
@@ -13,9 +13,9 @@ import {
   HttpConnectionManager_ServerHeaderTransformation,
   HttpConnectionManager_SetCurrentClientCertDetailsSchema,
   HttpConnectionManagerSchema,
-} from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
-import { PreserveCaseFormatterConfigSchema } from '../../../protos/gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.ts';
-import { UuidRequestIdConfigSchema } from '../../../protos/gen/envoy/extensions/request_id/uuid/v3/uuid_pb.ts';
+} from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { PreserveCaseFormatterConfigSchema } from '../../../protos/gen/envoy/extensions/http/header_formatters/preserve_case/v3/preserve_case_pb.js';
+import { UuidRequestIdConfigSchema } from '../../../protos/gen/envoy/extensions/request_id/uuid/v3/uuid_pb.js';
 import { query, type Read } from '../../graph/graph.ts';
 import { facts, mesh } from '../../model/objects.ts';
 import { applyConnectionSettings } from './connection-settings.ts';

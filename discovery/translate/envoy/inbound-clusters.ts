@@ -9,8 +9,8 @@ import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
   ClusterSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { dualStack } from '../../model/client-addresses.ts';
 import { appliedRule } from '../../model/destination-rules.ts';

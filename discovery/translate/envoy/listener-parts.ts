@@ -1,11 +1,11 @@
 // Pieces of listeners: addresses, and timeouts and limits by mesh configuration.
 import { create } from '@bufbuild/protobuf';
 import type { Duration } from '@bufbuild/protobuf/wkt';
-import { type Address, AddressSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.ts';
+import { type Address, AddressSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.js';
 import {
   type AdditionalAddress,
   AdditionalAddressSchema,
-} from '../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
+} from '../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
 import { query, type Read } from '../../graph/graph.ts';
 import { facts, mesh } from '../../model/objects.ts';
 import { seconds, wireDuration } from './wire.ts';

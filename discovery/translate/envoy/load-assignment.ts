@@ -1,7 +1,7 @@
 // A cluster's endpoints for one client's place: chosen, grouped by locality, ranked, encoded from shared frames.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { LocalityLbEndpointsSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.ts';
-import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
+import { LocalityLbEndpointsSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { mergedRule } from '../../model/traffic-policy.ts';
 import { selects } from '../../model/workload.ts';

@@ -1,6 +1,6 @@
 // Metadata under the name `istio`, by which tools find the configuration behind a resource.
 import { create, type JsonObject } from '@bufbuild/protobuf';
-import { type Metadata, MetadataSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { type Metadata, MetadataSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
 
 /** Metadata of one filter name. */
 export function metadataOf(filter: string, value: JsonObject): Metadata {

@@ -8,9 +8,9 @@ import {
   Cluster_EdsClusterConfigSchema,
   Cluster_LbPolicy,
   ClusterSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.ts';
-import { ClusterConfigSchema } from '../../../protos/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ClusterConfigSchema } from '../../../protos/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { facts, mesh } from '../../model/objects.ts';
 import type { Resolution, Service, ServicePort } from '../../model/service.ts';

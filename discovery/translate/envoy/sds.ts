@@ -5,11 +5,11 @@ import {
   ApiVersion,
   type ConfigSource,
   ConfigSourceSchema,
-} from '../../../protos/gen/envoy/config/core/v3/config_source_pb.ts';
+} from '../../../protos/gen/envoy/config/core/v3/config_source_pb.js';
 import {
   type SdsSecretConfig,
   SdsSecretConfigSchema,
-} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { seconds } from './wire.ts';
 
 /** Name of the workload's own key and certificate. */

@@ -1,7 +1,7 @@
 // Envoy's Secret messages: a certificate with its key, or the roots a peer must chain to.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { DataSourceSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { SecretSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+import { DataSourceSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
+import { SecretSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { type EncodedResource, encodeResource } from '../../resource.ts';
 import { typeUrls } from '../../xds-types.ts';
 

@@ -6,9 +6,9 @@ import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
   ClusterSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import { BindConfigSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.ts';
-import { ClusterConfigSchema } from '../../../protos/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import { BindConfigSchema } from '../../../protos/gen/envoy/config/core/v3/address_pb.js';
+import { ClusterConfigSchema } from '../../../protos/gen/envoy/extensions/clusters/dynamic_forward_proxy/v3/cluster_pb.js';
 import { mesh } from '../../model/objects.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
 import { encodeResource } from '../../resource.ts';

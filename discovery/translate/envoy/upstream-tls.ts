@@ -6,21 +6,21 @@ import {
   DataSourceSchema,
   type TransportSocket,
   TransportSocketSchema,
-} from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { RawBufferSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.ts';
+} from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
+import { RawBufferSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import {
   type CertificateValidationContext,
   CertificateValidationContextSchema,
   TlsCertificateSchema,
   TlsParameters_TlsProtocol,
-} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
-import type { SdsSecretConfig } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type { SdsSecretConfig } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
   type CommonTlsContext,
   CommonTlsContext_CombinedCertificateValidationContextSchema,
   CommonTlsContextSchema,
   UpstreamTlsContextSchema,
-} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+} from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import {
   agentSecret,
   credentialResource,

@@ -2,7 +2,7 @@
 import { create, type DescMessage, type JsonObject, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { type Any, AnySchema, type Duration, DurationSchema } from '@bufbuild/protobuf/wkt';
 import { parseDuration } from '../../../config/duration.ts';
-import { TypedStructSchema } from '../../../protos/gen/udpa/type/v1/typed_struct_pb.ts';
+import { TypedStructSchema } from '../../../protos/gen/udpa/type/v1/typed_struct_pb.js';
 
 /** A message inside google.protobuf.Any. */
 export function packed<D extends DescMessage>(schema: D, init: MessageInitShape<D>): Any {

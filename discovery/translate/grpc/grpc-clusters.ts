@@ -6,9 +6,9 @@ import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
   ClusterSchema,
-} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { UpstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+} from '../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import type { TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
+import { UpstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { appliedRule } from '../../model/destination-rules.ts';
 import { serverNames } from '../../model/service-endpoints.ts';

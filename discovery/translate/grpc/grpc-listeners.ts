@@ -1,10 +1,10 @@
 // Listeners of proxyless gRPC: an API listener for each target that a channel dials, and servers' own listeners.
 import { create, toBinary } from '@bufbuild/protobuf';
 import { AnySchema } from '@bufbuild/protobuf/wkt';
-import { ListenerSchema } from '../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
-import { HTTPFaultSchema } from '../../../protos/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
-import { RouterSchema } from '../../../protos/gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
-import { HttpConnectionManagerSchema } from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import { ListenerSchema } from '../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
+import { HTTPFaultSchema } from '../../../protos/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import { RouterSchema } from '../../../protos/gen/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { HttpConnectionManagerSchema } from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { encodeResource } from '../../resource.ts';
 import { typeUrls } from '../../xds-types.ts';
 import { httpFilter } from '../envoy/filters/http-filter.ts';

@@ -1,10 +1,10 @@
 // The listener of a gRPC server that gets its security by xDS: plain text or mTLS, and no routing (gRFC A36).
 import { create, toBinary } from '@bufbuild/protobuf';
-import { TrafficDirection, type TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
-import { ListenerSchema } from '../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
-import { RouterSchema } from '../../../protos/gen/envoy/extensions/filters/http/router/v3/router_pb.ts';
-import { HttpConnectionManagerSchema } from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
-import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
+import { TrafficDirection, type TransportSocket } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
+import { ListenerSchema } from '../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
+import { RouterSchema } from '../../../protos/gen/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { HttpConnectionManagerSchema } from '../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { DownstreamTlsContextSchema } from '../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import type { Read } from '../../graph/graph.ts';
 import { workloadMtls } from '../../model/mtls.ts';
 import type { ServiceTarget } from '../../model/service-target.ts';

@@ -1,7 +1,7 @@
 // xDS clients for tests: a book of what a client holds, fed by responses, without sockets or over gRPC.
 import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
@@ -9,7 +9,7 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
   type DiscoveryRequestSchema as SotwSchema,
-} from '../../../protos/gen/envoy/service/discovery/v3/discovery_pb.ts';
+} from '../../../protos/gen/envoy/service/discovery/v3/discovery_pb.js';
 
 /** A response in the terms of a test. */
 export interface Received {

@@ -1,7 +1,7 @@
 // A proxy on one delta stream over gRPC that acknowledges everything and keeps what it was sent.
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ResourceType, typeUrls } from '../../../discovery/xds-types.ts';
-import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import type { Received } from './client.ts';
 import { connect, type GrpcConnection, type GrpcStream } from './grpc-client.ts';
 

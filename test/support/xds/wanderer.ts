@@ -1,7 +1,7 @@
 // A client that keeps what it was sent and goes with that from one server to another, as a proxy does whose replica ends.
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { type ResourceType, typeUrls } from '../../../discovery/xds-types.ts';
-import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import type { NodeSchema } from '../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { sleep, waitFor } from '../wait.ts';
 import type { Received } from './client.ts';
 import type { GrpcConnection, GrpcStream } from './grpc-client.ts';

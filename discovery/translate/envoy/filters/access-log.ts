@@ -4,12 +4,12 @@ import {
   type AccessLog,
   AccessLogFilterSchema,
   AccessLogSchema,
-} from '../../../../protos/gen/envoy/config/accesslog/v3/accesslog_pb.ts';
+} from '../../../../protos/gen/envoy/config/accesslog/v3/accesslog_pb.js';
 import {
   type SubstitutionFormatString,
   SubstitutionFormatStringSchema,
-} from '../../../../protos/gen/envoy/config/core/v3/substitution_format_string_pb.ts';
-import { FileAccessLogSchema } from '../../../../protos/gen/envoy/extensions/access_loggers/file/v3/file_pb.ts';
+} from '../../../../protos/gen/envoy/config/core/v3/substitution_format_string_pb.js';
+import { FileAccessLogSchema } from '../../../../protos/gen/envoy/extensions/access_loggers/file/v3/file_pb.js';
 import { query } from '../../../graph/graph.ts';
 import { mesh } from '../../../model/objects.ts';
 import { packed } from '../wire.ts';

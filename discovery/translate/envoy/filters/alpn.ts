@@ -1,5 +1,5 @@
 // istio.alpn: tells the server by ALPN which HTTP version is spoken inside of Istio mTLS (only istio-proxy has it).
-import { FilterConfig_Protocol, FilterConfigSchema } from '../../../../protos/gen/istio/alpn_pb.ts';
+import { FilterConfig_Protocol, FilterConfigSchema } from '../../../../protos/gen/istio/alpn_pb.js';
 import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 

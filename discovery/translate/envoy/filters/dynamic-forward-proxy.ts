@@ -1,8 +1,8 @@
 // Resolves the host of a request as it comes, where unknown or wildcard hosts are reached by name.
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Cluster_DnsLookupFamily } from '../../../../protos/gen/envoy/config/cluster/v3/cluster_pb.ts';
-import type { DnsCacheConfigSchema } from '../../../../protos/gen/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.ts';
-import { FilterConfigSchema } from '../../../../protos/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.ts';
+import { Cluster_DnsLookupFamily } from '../../../../protos/gen/envoy/config/cluster/v3/cluster_pb.js';
+import type { DnsCacheConfigSchema } from '../../../../protos/gen/envoy/extensions/common/dynamic_forward_proxy/v3/dns_cache_pb.js';
+import { FilterConfigSchema } from '../../../../protos/gen/envoy/extensions/filters/http/dynamic_forward_proxy/v3/dynamic_forward_proxy_pb.js';
 import { packed } from '../wire.ts';
 import type { DynamicDns } from './context.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';

@@ -1,6 +1,6 @@
 // gRPC: statistics of every call, and the translation of gRPC-Web where a port speaks it.
-import { FilterConfigSchema } from '../../../../protos/gen/envoy/extensions/filters/http/grpc_stats/v3/config_pb.ts';
-import { GrpcWebSchema } from '../../../../protos/gen/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.ts';
+import { FilterConfigSchema } from '../../../../protos/gen/envoy/extensions/filters/http/grpc_stats/v3/config_pb.js';
+import { GrpcWebSchema } from '../../../../protos/gen/envoy/extensions/filters/http/grpc_web/v3/grpc_web_pb.js';
 import { packed } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 

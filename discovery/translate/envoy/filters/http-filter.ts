@@ -4,7 +4,7 @@ import type { Any } from '@bufbuild/protobuf/wkt';
 import {
   type HttpFilter,
   HttpFilterSchema,
-} from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+} from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { HttpFilterContext } from './context.ts';
 
 /** Gives a filter for a connection manager, or undefined where it has no place there. */

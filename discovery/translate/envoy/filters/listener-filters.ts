@@ -6,12 +6,12 @@ import {
   type ListenerFilterChainMatchPredicate,
   ListenerFilterChainMatchPredicateSchema,
   ListenerFilterSchema,
-} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { HttpInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.ts';
-import { OriginalDstSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.ts';
-import { OriginalSrcSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_src/v3/original_src_pb.ts';
-import { ProxyProtocolSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.ts';
-import { TlsInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.ts';
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { HttpInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/http_inspector/v3/http_inspector_pb.js';
+import { OriginalDstSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js';
+import { OriginalSrcSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/original_src/v3/original_src_pb.js';
+import { ProxyProtocolSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol_pb.js';
+import { TlsInspectorSchema } from '../../../../protos/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { packed } from '../wire.ts';
 
 /** Plain-text protocols that the HTTP inspector recognises, by the names it gives them. */

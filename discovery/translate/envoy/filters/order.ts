@@ -1,5 +1,5 @@
 // The HTTP filters in the order in which requests pass them. Adding a filter is one file and one line here.
-import type { HttpFilter } from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import type { HttpFilter } from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { alpn } from './alpn.ts';
 import type { HttpFilterContext } from './context.ts';
 import { cors } from './cors.ts';

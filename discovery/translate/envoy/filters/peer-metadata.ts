@@ -1,6 +1,6 @@
 // istio.metadata_exchange for HTTP: peers learn each other's labels by headers or workload discovery (istio-proxy only).
 import type { JsonObject } from '@bufbuild/protobuf';
-import type { HttpFilter } from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
+import type { HttpFilter } from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { typedStruct } from '../wire.ts';
 import { type HttpFilterBuilder, httpFilter } from './http-filter.ts';
 

@@ -2,14 +2,14 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { DurationSchema } from '@bufbuild/protobuf/wkt';
-import type { AccessLog } from '../../../../protos/gen/envoy/config/accesslog/v3/accesslog_pb.ts';
-import { type Filter, FilterSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { MongoProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy_pb.ts';
-import { FilterConfigSchema as SniForwardProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.ts';
+import type { AccessLog } from '../../../../protos/gen/envoy/config/accesslog/v3/accesslog_pb.js';
+import { type Filter, FilterSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { MongoProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/mongo_proxy/v3/mongo_proxy_pb.js';
+import { FilterConfigSchema as SniForwardProxySchema } from '../../../../protos/gen/envoy/extensions/filters/network/sni_dynamic_forward_proxy/v3/sni_dynamic_forward_proxy_pb.js';
 import {
   TcpProxy_TunnelingConfigSchema,
   TcpProxySchema,
-} from '../../../../protos/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.ts';
+} from '../../../../protos/gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
 import type { Protocol } from '../../../model/service.ts';
 import { packed, typedStruct } from '../wire.ts';
 import type { DynamicDns } from './context.ts';

@@ -5,8 +5,8 @@ import { compareText } from '../../../../config/object.ts';
 import {
   type HttpConnectionManager_Tracing,
   HttpConnectionManager_TracingSchema,
-} from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.ts';
-import type { CustomTagSchema } from '../../../../protos/gen/envoy/type/tracing/v3/custom_tag_pb.ts';
+} from '../../../../protos/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import type { CustomTagSchema } from '../../../../protos/gen/envoy/type/tracing/v3/custom_tag_pb.js';
 import type { SpanTags } from './context.ts';
 
 type TagInit = MessageInitShape<typeof CustomTagSchema>;

@@ -3,12 +3,12 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { DurationSchema } from '@bufbuild/protobuf/wkt';
 import { millisecondsOf, parseDuration } from '../../../../config/duration.ts';
 import { compareText } from '../../../../config/object.ts';
-import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type FilterChain,
   FilterChainSchema,
-} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
 import { query, type Read } from '../../../graph/graph.ts';
 import { dualStack } from '../../../model/client-addresses.ts';
 import { clientView } from '../../../model/client-view.ts';

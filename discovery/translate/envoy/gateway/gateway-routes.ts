@@ -5,7 +5,7 @@ import {
   type Route,
   VirtualHost_TlsRequirementType as TlsRequirement,
   VirtualHostSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import { query, type Read } from '../../../graph/graph.ts';
 import { type ClientView, clientView, clientViewId } from '../../../model/client-view.ts';
 import { hostsFor, type MergedServer, mergedGateways } from '../../../model/gateways.ts';

@@ -2,7 +2,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServerTlsSettings } from '../../../../config/kinds/gateway.ts';
 import { cipherSuites } from '../../../../config/rules/cipher-suites.ts';
-import { DataSourceSchema, type TransportSocket } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { DataSourceSchema, type TransportSocket } from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type CertificateValidationContext,
   CertificateValidationContextSchema,
@@ -10,14 +10,14 @@ import {
   TlsParametersSchema,
   CertificateValidationContext_TrustChainVerification as TrustChain,
   TlsParameters_TlsProtocol as Version,
-} from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.ts';
-import type { SdsSecretConfig } from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.ts';
+} from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type { SdsSecretConfig } from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
   type CommonTlsContext,
   CommonTlsContextSchema,
   DownstreamTlsContextSchema,
-} from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.ts';
-import { StringMatcherSchema } from '../../../../protos/gen/envoy/type/matcher/v3/string_pb.ts';
+} from '../../../../protos/gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { StringMatcherSchema } from '../../../../protos/gen/envoy/type/matcher/v3/string_pb.js';
 import { query } from '../../../graph/graph.ts';
 import { mesh } from '../../../model/objects.ts';
 import {

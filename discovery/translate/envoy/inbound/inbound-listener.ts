@@ -1,13 +1,13 @@
 // Inbound listeners: virtualInbound, to which all redirected connections come, and sockets of their own without capture.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type Filter,
   type FilterChain,
   FilterChainSchema,
   type ListenerFilter,
-} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
 import { query, type Read } from '../../../graph/graph.ts';
 import { encodeResource, type SharedBytes, sharedBytes } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';

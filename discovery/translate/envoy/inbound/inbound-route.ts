@@ -4,11 +4,11 @@ import type { HttpRetry } from '../../../../config/kinds/virtual-service.ts';
 import {
   type RetryPolicy,
   RetryPolicySchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import {
   type RouteConfiguration,
   RouteConfigurationSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_pb.js';
 import { query } from '../../../graph/graph.ts';
 import { mesh } from '../../../model/objects.ts';
 import type { Protocol } from '../../../model/service.ts';

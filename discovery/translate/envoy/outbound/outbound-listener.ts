@@ -1,13 +1,13 @@
 // An outbound listener of a sidecar: filter chains for HTTP and TCP, and what takes the connections that fit none.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type FilterChain,
   type FilterChainMatch,
   FilterChainMatchSchema,
   FilterChainSchema,
-} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { type Listener, ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
 import type { Read } from '../../../graph/graph.ts';
 import { parseRange } from '../../../model/address.ts';
 import { encodeResource } from '../../../resource.ts';

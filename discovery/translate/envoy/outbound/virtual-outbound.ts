@@ -1,12 +1,12 @@
 // virtualOutbound: the listener that redirected connections come to, and what happens with those that no other takes.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+import { TrafficDirection } from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import {
   type FilterChain,
   FilterChainSchema,
-} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.ts';
-import { ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.ts';
-import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.ts';
+} from '../../../../protos/gen/envoy/config/listener/v3/listener_components_pb.js';
+import { ListenerSchema } from '../../../../protos/gen/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.js';
 import type { Read } from '../../../graph/graph.ts';
 import { encodeResource } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';

@@ -5,7 +5,7 @@ import {
   RouteSchema,
   type VirtualHost,
   VirtualHostSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import type { OutboundPolicy } from '../../../model/sidecar-scope.ts';
 import { encodeField } from '../../../resource.ts';
 import { dynamicDnsCluster, outboundCluster, passthroughCluster } from '../../names.ts';

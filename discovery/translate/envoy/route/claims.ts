@@ -4,7 +4,7 @@ import type { StringMatch } from '../../../../config/kinds/common.ts';
 import {
   type MetadataMatcher,
   MetadataMatcherSchema,
-} from '../../../../protos/gen/envoy/type/matcher/v3/metadata_pb.ts';
+} from '../../../../protos/gen/envoy/type/matcher/v3/metadata_pb.js';
 import { stringMatcher } from './string-match.ts';
 
 const prefix = '@request.auth.claims';

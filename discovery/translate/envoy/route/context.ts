@@ -1,6 +1,6 @@
 // What the translation of a VirtualService's routes needs to know of its client, whichever flavour that is.
 import type { Destination, HttpRetry } from '../../../../config/kinds/virtual-service.ts';
-import type { RouteAction_HashPolicy } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+import type { RouteAction_HashPolicy } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 
 /** The client and listener for which routes are made. */
 export interface RouteContext {

@@ -3,7 +3,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Any } from '@bufbuild/protobuf/wkt';
 import { parseDuration } from '../../../../config/duration.ts';
 import type { CorsPolicy } from '../../../../config/kinds/virtual-service.ts';
-import { CorsPolicySchema } from '../../../../protos/gen/envoy/extensions/filters/http/cors/v3/cors_pb.ts';
+import { CorsPolicySchema } from '../../../../protos/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js';
 import { packed } from '../wire.ts';
 import { stringMatcher } from './string-match.ts';
 

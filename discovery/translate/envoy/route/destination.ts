@@ -10,8 +10,8 @@ import {
   type WeightedCluster,
   WeightedCluster_ClusterWeightSchema,
   WeightedClusterSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
-import { RegexMatchAndSubstituteSchema } from '../../../../protos/gen/envoy/type/matcher/v3/regex_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
+import { RegexMatchAndSubstituteSchema } from '../../../../protos/gen/envoy/type/matcher/v3/regex_pb.js';
 import { outboundCluster } from '../../names.ts';
 import { seconds, wireDuration } from '../wire.ts';
 import type { RouteContext } from './context.ts';

@@ -5,8 +5,8 @@ import type { Any } from '@bufbuild/protobuf/wkt';
 import { grpcStatuses } from '../../../../config/grpc-status.ts';
 import type { Percent } from '../../../../config/kinds/common.ts';
 import type { FaultInjection } from '../../../../config/kinds/virtual-service.ts';
-import { HTTPFaultSchema } from '../../../../protos/gen/envoy/extensions/filters/http/fault/v3/fault_pb.ts';
-import { FractionalPercent_DenominatorType } from '../../../../protos/gen/envoy/type/v3/percent_pb.ts';
+import { HTTPFaultSchema } from '../../../../protos/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js';
+import { FractionalPercent_DenominatorType } from '../../../../protos/gen/envoy/type/v3/percent_pb.js';
 import { packed, wireDuration } from '../wire.ts';
 
 /** Name of the filter, under which its configuration per route stands. */

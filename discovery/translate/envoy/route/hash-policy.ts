@@ -5,7 +5,7 @@ import { compareText } from '../../../../config/object.ts';
 import {
   type RouteAction_HashPolicy,
   RouteAction_HashPolicySchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import { wireDuration } from '../wire.ts';
 
 /** Envoy's hash policies for a consistent hash; none where the rule names no property of the request. */

@@ -6,7 +6,7 @@ import {
   type HeaderValueOption,
   HeaderValueOption_HeaderAppendAction,
   HeaderValueOptionSchema,
-} from '../../../../protos/gen/envoy/config/core/v3/base_pb.ts';
+} from '../../../../protos/gen/envoy/config/core/v3/base_pb.js';
 import { headerValue } from './header-value.ts';
 
 /** Header changes in Envoy's fields; the same names in Route, ClusterWeight and others. */

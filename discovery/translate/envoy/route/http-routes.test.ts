@@ -2,7 +2,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
 import type { HttpMatch, HttpRoute } from '../../../../config/kinds/virtual-service.ts';
-import { RouteSchema } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+import { RouteSchema } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import { registry } from '../../../../protos/registry.ts';
 import type { VirtualRoutes } from '../../../model/route.ts';
 import type { RouteContext } from './context.ts';

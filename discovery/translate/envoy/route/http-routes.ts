@@ -6,7 +6,7 @@ import {
   type RouteAction,
   type RouteMatch,
   RouteSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import type { VirtualRoutes } from '../../../model/route.ts';
 import { configMetadata } from '../metadata.ts';
 import type { RouteContext } from './context.ts';

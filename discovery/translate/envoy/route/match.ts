@@ -10,7 +10,7 @@ import {
   QueryParameterMatcherSchema,
   type RouteMatch,
   RouteMatchSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import type { PathSemantics } from '../../../model/route-semantics.ts';
 import { claimMatchOf } from './claims.ts';
 import { stringMatcher, takesAny } from './string-match.ts';

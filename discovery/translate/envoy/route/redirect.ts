@@ -7,7 +7,7 @@ import {
   DirectResponseActionSchema,
   type RedirectAction,
   RedirectActionSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 
 const codes: ReadonlyMap<number, Code> = new Map([
   [301, Code.MOVED_PERMANENTLY],

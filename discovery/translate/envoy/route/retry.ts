@@ -4,9 +4,9 @@ import type { HttpRetry } from '../../../../config/kinds/virtual-service.ts';
 import {
   type RetryPolicy,
   RetryPolicySchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
-import { PreviousHostsPredicateSchema } from '../../../../protos/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.ts';
-import { PreviousPrioritiesConfigSchema } from '../../../../protos/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
+import { PreviousHostsPredicateSchema } from '../../../../protos/gen/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+import { PreviousPrioritiesConfigSchema } from '../../../../protos/gen/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config_pb.js';
 import { packed, wireDuration } from '../wire.ts';
 
 type RetryInit = MessageInitShape<typeof RetryPolicySchema>;

@@ -1,6 +1,6 @@
 // Route configurations as bytes: a small header, and the frames of virtual hosts that were encoded before.
 import { create, toBinary } from '@bufbuild/protobuf';
-import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.ts';
+import { RouteConfigurationSchema } from '../../../../protos/gen/envoy/config/route/v3/route_pb.js';
 import { type EncodedResource, encodeResource, type SharedBytes } from '../../../resource.ts';
 import { typeUrls } from '../../../xds-types.ts';
 

@@ -1,7 +1,7 @@
 // Comparing strings: a rule's exact, prefix or regex in the forms that Envoy has for it.
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { StringMatch } from '../../../../config/kinds/common.ts';
-import { type StringMatcher, StringMatcherSchema } from '../../../../protos/gen/envoy/type/matcher/v3/string_pb.ts';
+import { type StringMatcher, StringMatcherSchema } from '../../../../protos/gen/envoy/type/matcher/v3/string_pb.js';
 
 type Pattern = NonNullable<MessageInitShape<typeof StringMatcherSchema>['matchPattern']>;
 

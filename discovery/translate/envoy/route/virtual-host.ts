@@ -7,7 +7,7 @@ import {
   type Route,
   RouteSchema,
   VirtualHostSchema,
-} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.ts';
+} from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import { query } from '../../../graph/graph.ts';
 import type { ClientPart } from '../../../model/client-view.ts';
 import { virtualServices } from '../../../model/route.ts';
