@@ -68,10 +68,15 @@ function piecesOf(parts: readonly (Uint8Array | SharedBytes)[]): readonly Uint8A
 /** The bytes decide, of shared ones by their hash. What is in one piece is hashed in one go. */
 function versionOf(pieces: readonly Uint8Array[], parts: readonly (Uint8Array | SharedBytes)[]): string {
   const [only] = pieces;
-  if (pieces.length === 1 && only !== undefined) return hash('sha1', only, 'base64url').slice(0, 22);
+  if (pieces.length === 1 && only !== undefined) return textOfDigest(hash('sha1', only, 'buffer'));
   const all = createHash('sha1');
   for (const part of parts) all.update('hash' in part ? part.hash : part);
-  return all.digest('base64url').slice(0, 22);
+  return textOfDigest(all.digest());
+}
+
+/** A version: the first 128 bits of a hash. Text cut from a longer one would keep that one. */
+export function textOfDigest(digest: Buffer): string {
+  return digest.toString('base64url', 0, 16);
 }
 
 /** The google.protobuf.Any in one piece, for whoever wants to read it. */

@@ -142,6 +142,7 @@ class Reflector {
         complete = true;
         this.#version = versionOf(event.object);
         this.#dropAllBut(seen);
+        seen.clear();
         this.#nowSynced();
       } else if (!complete && key !== undefined) {
         if (event.type === 'DELETED') seen.delete(key);

@@ -17,6 +17,19 @@ const mostListed = 128;
 
 const none: readonly Cell[] = Object.freeze([]);
 
+/** Most lists of a cell hold one other cell or none, and there are as many lists as cells: an array is for the others. */
+type CellList = readonly Cell[] | Cell | undefined;
+
+function listOf(cells: readonly Cell[]): CellList {
+  // A list that grew has room for more; a copy has not.
+  return cells.length > 1 ? cells.slice() : cells[0];
+}
+
+function cellsOf(list: CellList): readonly Cell[] {
+  if (list === undefined) return none;
+  return list instanceof Cell ? [list] : list;
+}
+
 /** One remembered value with its edges. Internal to the graph, exposed for explanations as `CellRef`. */
 export class Cell {
   readonly node: Readable<never, unknown>;
@@ -28,20 +41,25 @@ export class Cell {
   changedAt = 0;
   /** Revision up to which the value is known to be right. */
   verifiedAt = 0;
-  deps: readonly Cell[] = none;
-  /** Who read it: most cells have few readers or none, and a Set of their own would weigh more than the rest of them. */
-  #readers: Set<Cell> | readonly Cell[] | Cell | undefined = undefined;
-  /** The items that a collection's member gave: the way on for explanations. */
-  makes: readonly Cell[] = none;
+  #deps: CellList = undefined;
+  /** Who read it; few, most of the time, and a Set of their own would weigh more than the rest of the cell. */
+  #readers: Set<Cell> | CellList = undefined;
   /** The last computation that read this cell, so that a dependency is recorded once. */
   lastFrame = 0;
-  /** Called when a collection's member may have changed. */
-  onMark: ((cell: Cell) => void) | undefined = undefined;
 
   constructor(node: Readable<never, unknown>, key: unknown, id: string) {
     this.node = node;
     this.key = key;
     this.id = id;
+  }
+
+  /** What it read, in order. */
+  get deps(): readonly Cell[] {
+    return cellsOf(this.#deps);
+  }
+
+  set deps(cells: readonly Cell[]) {
+    this.#deps = listOf(cells);
   }
 
   /** Whether anybody read it. */
@@ -78,5 +96,25 @@ export class Cell {
       const rest = readers.filter((other) => other !== reader);
       this.#readers = rest.length > 1 ? rest : rest[0];
     }
+  }
+}
+
+/** What a collection has from one key of one source; the collection keeps it, and hears when it may have changed. */
+export class MemberCell extends Cell {
+  readonly onMark: (cell: MemberCell) => void;
+  #makes: CellList = undefined;
+
+  constructor(node: Readable<never, unknown>, key: unknown, id: string, onMark: (cell: MemberCell) => void) {
+    super(node, key, id);
+    this.onMark = onMark;
+  }
+
+  /** The items that it gave: the way on for explanations. */
+  get makes(): readonly Cell[] {
+    return cellsOf(this.#makes);
+  }
+
+  set makes(cells: readonly Cell[]) {
+    this.#makes = listOf(cells);
   }
 }

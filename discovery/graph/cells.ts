@@ -1,5 +1,5 @@
 // The cells of a graph by node and key, and how those are forgotten that nobody wants any more.
-import { Cell, CLEAN, DROPPED } from './cell.ts';
+import { Cell, CLEAN, DROPPED, MemberCell } from './cell.ts';
 import type { Query, Readable } from './graph.ts';
 
 /** The value of an index entry that no item stands under. */
@@ -132,6 +132,6 @@ const outside: Node = Object.freeze({
 });
 
 function isWanted(cell: Cell): boolean {
-  if (cell.isRead || cell.onMark !== undefined) return true;
+  if (cell.isRead || cell instanceof MemberCell) return true;
   return cell.node.node !== 'query' && cell.value !== undefined && cell.value !== EMPTY;
 }

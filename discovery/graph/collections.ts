@@ -1,5 +1,5 @@
 // How collections are kept: their members are derived anew where something changed, and their items and indexes follow.
-import { Cell } from './cell.ts';
+import { type Cell, MemberCell } from './cell.ts';
 import { type Cells, EMPTY, type Node } from './cells.ts';
 import type { Bucket, Collection, Index } from './collect.ts';
 import type { Input, Query } from './graph.ts';
@@ -18,10 +18,10 @@ type Items = ReadonlyMap<string, unknown>;
 interface Kept {
   readonly collection: Collection<string, unknown>;
   /** What it has from one key of one source: a cell of its own, which makes the cells of the items. */
-  readonly members: Map<string, Cell>;
-  readonly pending: Set<Cell>;
+  readonly members: Map<string, MemberCell>;
+  readonly pending: Set<MemberCell>;
   /** Has a member derived anew. */
-  readonly onMark: (member: Cell) => void;
+  readonly onMark: (member: MemberCell) => void;
   /** By source. */
   readonly derivers: Map<unknown, Node>;
   readonly indexes: readonly Index<string, readonly string[]>[];
@@ -39,7 +39,7 @@ export class Collections {
   constructor(collections: readonly Collection<string, unknown>[], parts: CollectionParts) {
     this.#parts = parts;
     this.#kept = collections.map((collection) => {
-      const pending = new Set<Cell>();
+      const pending = new Set<MemberCell>();
       return {
         collection,
         members: new Map(),
@@ -89,9 +89,8 @@ export class Collections {
     return this.#kept.reduce((sum, { members }) => sum + members.size, 0);
   }
 
-  #addMember(kept: Kept, source: unknown, key: string, id: string): Cell {
-    const member = new Cell(deriverOf(kept, source), key, id);
-    member.onMark = kept.onMark;
+  #addMember(kept: Kept, source: unknown, key: string, id: string): MemberCell {
+    const member = new MemberCell(deriverOf(kept, source), key, id, kept.onMark);
     kept.members.set(id, member);
     return member;
   }
@@ -112,23 +111,21 @@ export class Collections {
     for (const [cell, bucket] of buckets) this.#storeBucket(cell, bucket);
   }
 
-  #forgetMember(kept: Kept, member: Cell): void {
+  #forgetMember(kept: Kept, member: MemberCell): void {
     this.#parts.cells.releaseAll(member);
     kept.members.delete(member.id);
   }
 
-  #replaceItems(kept: Kept, member: Cell, items: Items, buckets: Map<Cell, Bucket>): void {
+  #replaceItems(kept: Kept, member: MemberCell, items: Items, buckets: Map<Cell, Bucket>): void {
     const before = new Map(member.makes.map(({ id, value }) => [id, value]));
     for (const [key, old] of before) if (!items.has(key)) this.#setItem(kept, key, old, undefined, buckets);
     const made: Cell[] = [];
-    const deps = [member];
     for (const [key, value] of items) {
       const cell = this.#setItem(kept, key, before.get(key), value, buckets);
-      cell.deps = deps;
+      cell.deps = [member];
       made.push(cell);
     }
-    // A list that grew has room for more; a copy has not.
-    member.makes = made.slice();
+    member.makes = made;
   }
 
   #setItem(kept: Kept, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {

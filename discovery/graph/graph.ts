@@ -1,10 +1,11 @@
 // The engine of tracked reads: pure queries over inputs, recomputed only where what they read has changed.
 
 import { isDeepStrictEqual } from 'node:util';
-import { type Cell, CHECK, CLEAN, DIRTY, RUNNING } from './cell.ts';
+import { type Cell, CHECK, CLEAN, DIRTY, MemberCell, RUNNING } from './cell.ts';
 import { Cells } from './cells.ts';
 import type { Collection, Index } from './collect.ts';
 import { Collections } from './collections.ts';
+import { keyText } from './key-text.ts';
 
 /** Reads a value and records that the running query depends on it. The only way a query reaches data. */
 export interface Read {
@@ -65,10 +66,11 @@ export function query<K, V>(
   compute: (read: Read, key: K) => V,
   options: QueryOptions<K, V> = {},
 ): Query<K, V> {
+  const { idOf = (key: K) => (typeof key === 'string' ? key : JSON.stringify(key)) } = options;
   return Object.freeze({
     node: 'query' as const,
     name,
-    idOf: options.idOf ?? ((key: K) => (typeof key === 'string' ? key : JSON.stringify(key))),
+    idOf: (key: K) => keyText(idOf(key)),
     compute,
     equals: options.equals ?? ((a: V, b: V) => a === b || isDeepStrictEqual(a, b)),
     output: options.output ?? false,
@@ -195,7 +197,7 @@ export class Graph {
       seen.add(cell);
       if (cell.node.node === 'query' && (cell.node as Query<never, unknown>).output) found.push(cell);
       cell.forEachReader(walk);
-      for (const item of cell.makes) walk(item);
+      if (cell instanceof MemberCell) for (const item of cell.makes) walk(item);
     };
     const start = this.#cells.find(node, key);
     if (start !== undefined) walk(start);
@@ -294,8 +296,7 @@ export class Graph {
       const kept = new Set(now);
       for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) this.#cells.release(dep, cell);
     }
-    // A list that grew has room for more; a copy has not.
-    cell.deps = now.slice();
+    cell.deps = now;
   }
 
   #changed(cell: Cell): void {
@@ -309,7 +310,7 @@ export class Graph {
     cell.state = state;
     if (before === CHECK) return;
     if ((cell.node as unknown as Query<never, unknown>).output) this.#marked.add(cell);
-    cell.onMark?.(cell);
+    if (cell instanceof MemberCell) cell.onMark(cell);
     cell.forEachReader(this.#markCheck);
   }
 

@@ -1,5 +1,6 @@
 // The contract between translators and the server: directories name resources, resource queries hold their bytes.
 import { type Query, query, type Read } from '../graph/graph.ts';
+import { keyText } from '../graph/key-text.ts';
 import type { Flavour } from '../proxy/proxy.ts';
 import { type Facet, type Facets, facetsId, type ProxyClass, pickFacets } from '../proxy/proxy-class.ts';
 import { type EncodedResource, sameResource } from '../resource.ts';
@@ -61,7 +62,7 @@ export function defineTranslator<const F extends Facet>(name: string, translator
   const idOf = (client: ProxyClass): string => {
     let id = ids.get(client);
     if (id === undefined) {
-      id = facetsId(pickFacets<Facet>(client, facets));
+      id = keyText(facetsId(pickFacets<Facet>(client, facets)));
       ids.set(client, id);
     }
     return id;

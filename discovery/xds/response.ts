@@ -1,7 +1,7 @@
 // Builds responses by joining resource frames that were serialised once: one header, the shared bytes, one nonce.
 import { hash } from 'node:crypto';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { type EncodedResource, joinBytes } from '../resource.ts';
+import { type EncodedResource, joinBytes, textOfDigest } from '../resource.ts';
 import { Frames } from './frames.ts';
 
 /** A response ready for the wire. Shared by all streams that are owed the same. */
@@ -71,7 +71,7 @@ function contentVersion({ resources, removed }: ResponseParts): string {
   let text = '';
   for (const { version } of resources) text += version;
   for (const name of removed) text += `\u0000${name}`;
-  return hash('sha1', text, 'base64url').slice(0, 22);
+  return textOfDigest(hash('sha1', text, 'buffer'));
 }
 
 /** The message without its gRPC header, in one piece. */

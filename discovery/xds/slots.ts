@@ -102,7 +102,7 @@ export class Slots<W> {
       slot.resource = this.#graph.read(slot.ref.query, slot.ref.key);
       this.failed.delete(slot);
     } catch (error) {
-      if (!this.failed.has(slot)) this.#onError(error, `${slot.ref.query.name} ${slot.id}`);
+      if (!this.failed.has(slot)) this.#onError(error, `${slot.ref.query.name} ${slot.name}`);
       this.failed.add(slot);
     }
     return before?.version !== slot.resource?.version;

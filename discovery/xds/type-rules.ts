@@ -7,11 +7,18 @@ const wildcards: ReadonlySet<ResourceType> = new Set(['cluster', 'listener', 'na
 
 /** The rules of a type for a flavour. gRPC's clients take every response for the whole state of the names they asked for. */
 export function rulesOf(type: ResourceType, flavour: Flavour): TypeRules {
-  return {
-    wildcard: wildcards.has(type),
-    complete: flavour === 'grpc' || wildcards.has(type),
-    removals: type !== 'endpoint',
-  };
+  return (flavour === 'grpc' ? grpcRules : envoyRules)[type];
+}
+
+const envoyRules = rulesBy((type) => wildcards.has(type));
+const grpcRules = rulesBy(() => true);
+
+function rulesBy(isComplete: (type: ResourceType) => boolean): Readonly<Record<ResourceType, TypeRules>> {
+  const rules = pushOrder.map((type) => [
+    type,
+    { wildcard: wildcards.has(type), complete: isComplete(type), removals: type !== 'endpoint' },
+  ]);
+  return Object.fromEntries(rules) as Record<ResourceType, TypeRules>;
 }
 
 const ranks: ReadonlyMap<ResourceType, number> = new Map(pushOrder.map((type, rank) => [type, rank]));
