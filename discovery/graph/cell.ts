@@ -13,7 +13,7 @@ export const RUNNING = 3;
 export const DROPPED = 4;
 
 /** Readers up to which a list is kept, which is copied where one is added: it has no room to spare. */
-const mostListed = 128;
+const mostListed = 64;
 
 const none: readonly Cell[] = Object.freeze([]);
 

@@ -49,15 +49,10 @@ export function pickFacets<const F extends Facet>(proxyClass: Facets<F>, facets:
   return picked as Facets<F>;
 }
 
-/** Canonical text of facets (or a whole class): equal text, equal facets. Keys are sorted at every level. */
+/**
+ * Text of facets (or a whole class): equal text, equal facets. Equal facets have equal text, too, because `classify`
+ * writes every object in one order; otherwise two proxies would only have less in common.
+ */
 export function facetsId(facets: Partial<ProxyClass>): string {
-  return canonicalText(facets);
-}
-
-function canonicalText(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${value.map(canonicalText).join()}]`;
-  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
-  fields.sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${fields.map(([key, field]) => `${JSON.stringify(key)}:${canonicalText(field)}`).join()}}`;
+  return JSON.stringify(facets);
 }

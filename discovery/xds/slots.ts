@@ -15,7 +15,7 @@ export interface Slot<W> {
 }
 
 /** Watchers up to which their list is copied where one is added. */
-const mostCopied = 128;
+const mostCopied = 16;
 
 /** All slots, by cell. */
 export class Slots<W> {
