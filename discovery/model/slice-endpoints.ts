@@ -9,7 +9,7 @@ import { networkOf } from './network.ts';
 import { facts } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
 import type { Workload } from './workload.ts';
-import { workloadFacts } from './workload-endpoint.ts';
+import { endpointAt } from './workload-endpoint.ts';
 import { workloads, workloadsByAddress } from './workloads.ts';
 
 /** Endpoints of the slices with the given keys, one for each address. Slices may overlap; an address counts once. */
@@ -47,11 +47,16 @@ function endpointsOf(
     const workload = workloadAt(read, slice, item, address);
     // The pod is yet to be seen: without it neither identity nor mTLS is known.
     if (workload === undefined && item.targetRef?.kind === 'Pod') return [];
-    const known = workload === undefined ? unknownWorkload(read, item, address) : workloadFacts(workload);
     const { cluster } = read(facts, 'facts');
-    return numbers.flatMap((number) =>
-      number.port === undefined ? [] : [{ address, port: number.port, portName: port.name, ...known, cluster, health }],
-    );
+    return numbers.flatMap((number) => {
+      if (number.port === undefined) return [];
+      const place = { address, port: number.port, portName: port.name, cluster };
+      return [
+        workload === undefined
+          ? { ...place, ...unknownWorkload(read, item, address), health }
+          : endpointAt(place, workload, health),
+      ];
+    });
   });
 }
 

@@ -1,5 +1,5 @@
 // The endpoint that a workload is for a service.
-import type { Endpoint } from './endpoint.ts';
+import type { Endpoint, Health } from './endpoint.ts';
 import type { Service, ServicePort } from './service.ts';
 import { targetPortOf } from './target-port.ts';
 import type { Workload } from './workload.ts';
@@ -15,16 +15,8 @@ export function endpointOfWorkload(
   if (target === undefined || workload.terminating) return [];
   const address = workload.addresses[0] ?? '';
   const ready = workload.ready || service.publishNotReady;
-  return [
-    {
-      address,
-      port: address.startsWith('unix://') ? 0 : target,
-      portName: port.name,
-      ...workloadFacts(workload),
-      cluster,
-      health: !ready ? 'unhealthy' : workload.kind === 'Pod' ? 'healthy' : 'unknown',
-    },
-  ];
+  const place = { address, port: address.startsWith('unix://') ? 0 : target, portName: port.name, cluster };
+  return [endpointAt(place, workload, !ready ? 'unhealthy' : workload.kind === 'Pod' ? 'healthy' : 'unknown')];
 }
 
 /**
@@ -38,19 +30,34 @@ export function standsBehind(
   return kind !== 'WorkloadEntry' || registry !== 'Kubernetes' || resolution === 'endpoints';
 }
 
-/** What an endpoint takes from its workload. */
-export function workloadFacts(workload: Workload) {
+/** Where an endpoint is, and for which port. */
+export type Place = Pick<Endpoint, 'address' | 'port' | 'portName' | 'cluster'>;
+
+/** The endpoint at a place, with what is known of the workload there. */
+export function endpointAt({ address, port, portName, cluster }: Place, workload: Workload, health: Health): Endpoint {
+  const { labels, identity, locality, network, weight, tlsMode, nodeName, namespace, workloadName } = workload;
+  // In one literal: an object that is put together from others keeps half of its fields outside of itself.
+  const endpoint: Endpoint = {
+    address,
+    port,
+    portName,
+    labels,
+    identity,
+    locality,
+    network,
+    weight,
+    tlsMode,
+    nodeName,
+    namespace,
+    workloadName,
+    cluster,
+    health,
+  };
+  const { hostname, subdomain } = workload;
+  if (hostname === undefined && subdomain === undefined) return endpoint;
   return {
-    labels: workload.labels,
-    identity: workload.identity,
-    locality: workload.locality,
-    network: workload.network,
-    weight: workload.weight,
-    tlsMode: workload.tlsMode,
-    nodeName: workload.nodeName,
-    namespace: workload.namespace,
-    workloadName: workload.workloadName,
-    ...(workload.hostname === undefined ? {} : { hostname: workload.hostname }),
-    ...(workload.subdomain === undefined ? {} : { subdomain: workload.subdomain }),
+    ...endpoint,
+    ...(hostname === undefined ? {} : { hostname }),
+    ...(subdomain === undefined ? {} : { subdomain }),
   };
 }

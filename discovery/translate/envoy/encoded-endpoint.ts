@@ -8,14 +8,17 @@ import { mtlsModeOf, namespaceMtls } from '../../model/mtls.ts';
 import { serviceEndpoints } from '../../model/service-endpoints.ts';
 import { joinBytes } from '../../resource.ts';
 
-/** An endpoint with its frame. */
+/** An endpoint with its frame: the serialised LbEndpoint with its own weight. */
 export interface EncodedEndpoint {
   readonly endpoint: Endpoint;
   /** Whether clients may speak Istio mTLS to it. */
   readonly mtls: boolean;
   readonly weight: number;
-  /** Serialised LbEndpoint with its own weight. */
-  readonly frame: Uint8Array;
+  /** Frames of the endpoints of a port one after the other, one block of memory instead of one for each. */
+  readonly frames: Uint8Array;
+  /** Where its frame begins and ends in them. */
+  readonly from: number;
+  readonly to: number;
 }
 
 /** TLS that a rule asks for: none of its own, Istio's, or anything else, under which nobody speaks mTLS. */
@@ -33,13 +36,13 @@ export const encodedEndpoints = query<
       const weight = endpoint.weight > 0 ? endpoint.weight : 1;
       return { endpoint, mtls, weight, frame: encode(endpoint, mtls, weight) };
     });
-    // One block of memory instead of one for each.
     const frames = joinBytes(encoded.map(({ frame }) => frame));
-    let at = 0;
-    return encoded.map((one) => {
-      const from = at;
-      at += one.frame.length;
-      return { ...one, frame: frames.subarray(from, at) };
+    let from = 0;
+    return encoded.map(({ endpoint, mtls, weight, frame }) => {
+      const to = from + frame.length;
+      const one = { endpoint, mtls, weight, frames, from, to };
+      from = to;
+      return one;
     });
   },
   { idOf: ({ service, port, tls }) => `${service}|${port}|${tls}` },
@@ -48,7 +51,8 @@ export const encodedEndpoints = query<
 /** The frame of an endpoint with a weight that may differ from its own. */
 export function weighted(member: { readonly encoded: EncodedEndpoint; readonly weight: number }): Uint8Array {
   const { encoded, weight } = member;
-  return weight === encoded.weight ? encoded.frame : encode(encoded.endpoint, encoded.mtls, weight);
+  const { frames, from, to } = encoded;
+  return weight === encoded.weight ? frames.subarray(from, to) : encode(encoded.endpoint, encoded.mtls, weight);
 }
 
 /** Serialises an LbEndpoint. */

@@ -67,7 +67,8 @@ function gatewayMember(entry: { readonly gateway: NetworkGateway; weight: number
     namespace: '',
     workloadName: '',
   };
-  return { encoded: { endpoint, mtls: true, weight, frame: encode(endpoint, true, weight) }, weight };
+  const frames = encode(endpoint, true, weight);
+  return { encoded: { endpoint, mtls: true, weight, frames, from: 0, to: frames.length }, weight };
 }
 
 /** The least common multiple of how many gateways networks have, so that a weight can be split among them evenly. */
