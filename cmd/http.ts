@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { plainHost } from '../config/peer-address.ts';
+import { withoutSchemas } from '../webhook/server-schemas.ts';
 import { placeOf } from './setting-values.ts';
 import { splitConnections } from './split-connections.ts';
 
@@ -61,6 +62,7 @@ export async function openHttp(
     keepAliveTimeout: 60_000,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 4_096 },
+    ...withoutSchemas,
   });
   addPages(server, pages);
   routes?.(server);

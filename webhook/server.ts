@@ -18,6 +18,7 @@ import {
   parseReview,
   reviewLimits,
 } from './review.ts';
+import { withoutSchemas } from './server-schemas.ts';
 import { answerValidation, type Validators } from './validate.ts';
 import { podNameOf } from './workload-meta.ts';
 
@@ -73,6 +74,7 @@ export async function startWebhookServer(options: WebhookServerOptions): Promise
   const { cert, key } = options.certificate;
   const app = fastify({
     ...limits(options),
+    ...withoutSchemas,
     https: {
       cert,
       key,
