@@ -44,8 +44,6 @@ export class Cell {
   #deps: CellList = undefined;
   /** Who read it; few, most of the time, and a Set of their own would weigh more than the rest of the cell. */
   #readers: Set<Cell> | CellList = undefined;
-  /** The last computation that read this cell, so that a dependency is recorded once. */
-  lastFrame = 0;
 
   constructor(node: Readable<never, unknown>, key: unknown, id: string) {
     this.node = node;

@@ -1,7 +1,7 @@
 // How collections are kept: their members are derived anew where something changed, and their items and indexes follow.
 import { type Cell, MemberCell } from './cell.ts';
 import { type Cells, EMPTY, type Node } from './cells.ts';
-import type { Bucket, Collection, Index } from './collect.ts';
+import type { Bucket, Collection, Index, Source } from './collect.ts';
 import type { Input, Query } from './graph.ts';
 
 /** What keeping collections needs of the graph. */
@@ -17,14 +17,19 @@ type Items = ReadonlyMap<string, unknown>;
 
 interface Kept {
   readonly collection: Collection<string, unknown>;
-  /** What it has from one key of one source: a cell of its own, which makes the cells of the items. */
-  readonly members: Map<string, MemberCell>;
+  readonly sources: ReadonlyMap<unknown, KeptSource>;
   readonly pending: Set<MemberCell>;
   /** Has a member derived anew. */
   readonly onMark: (member: MemberCell) => void;
-  /** By source. */
-  readonly derivers: Map<unknown, Node>;
   readonly indexes: readonly Index<string, readonly string[]>[];
+}
+
+/** What a collection has from one of its sources. */
+interface KeptSource {
+  /** The node of the members. */
+  readonly deriver: Node;
+  /** What it has from one key: a cell of its own, which makes the cells of the items. */
+  readonly members: Map<string, MemberCell>;
 }
 
 /** Keeps all collections of a graph. */
@@ -42,13 +47,14 @@ export class Collections {
       const pending = new Set<MemberCell>();
       return {
         collection,
-        members: new Map(),
+        sources: new Map(
+          collection.sources.map((source) => [source, { deriver: deriverOf(collection, source), members: new Map() }]),
+        ),
         pending,
         onMark: (member) => {
           pending.add(member);
           this.#unsettled = true;
         },
-        derivers: new Map(),
         indexes: collection.indexes as readonly Index<string, readonly string[]>[],
       };
     });
@@ -64,9 +70,13 @@ export class Collections {
   /** Has collections look again at a key of a source, which may be an input, a collection or an index. */
   sourceChanged(source: unknown, key: string): void {
     for (const kept of this.#bySource.get(source) ?? []) {
-      const id = `${kept.collection.sources.indexOf(source as never)}|${key}`;
-      kept.pending.add(kept.members.get(id) ?? this.#addMember(kept, source, key, id));
-      this.#unsettled = true;
+      const { deriver, members } = kept.sources.get(source) as KeptSource;
+      let member = members.get(key);
+      if (member === undefined) {
+        member = new MemberCell(deriver, key, key, kept.onMark);
+        members.set(key, member);
+      }
+      kept.onMark(member);
     }
   }
 
@@ -86,13 +96,9 @@ export class Collections {
 
   /** How many members there are, each with a cell that no node has. */
   get size(): number {
-    return this.#kept.reduce((sum, { members }) => sum + members.size, 0);
-  }
-
-  #addMember(kept: Kept, source: unknown, key: string, id: string): MemberCell {
-    const member = new MemberCell(deriverOf(kept, source), key, id, kept.onMark);
-    kept.members.set(id, member);
-    return member;
+    let size = 0;
+    for (const { sources } of this.#kept) for (const { members } of sources.values()) size += members.size;
+    return size;
   }
 
   #settleOne(kept: Kept): void {
@@ -102,7 +108,9 @@ export class Collections {
     const buckets = new Map<Cell, Bucket>();
     for (const member of pending) {
       this.#parts.refresh(member);
-      const items = member.value as Items;
+      const items = member.value as Items | undefined;
+      // Nothing that it read has changed.
+      if (items === undefined) continue;
       // What it gave last is in the items' cells.
       member.value = undefined;
       this.#replaceItems(kept, member, items, buckets);
@@ -113,7 +121,7 @@ export class Collections {
 
   #forgetMember(kept: Kept, member: MemberCell): void {
     this.#parts.cells.releaseAll(member);
-    kept.members.delete(member.id);
+    for (const { deriver, members } of kept.sources.values()) if (deriver === member.node) members.delete(member.id);
   }
 
   #replaceItems(kept: Kept, member: MemberCell, items: Items, buckets: Map<Cell, Bucket>): void {
@@ -172,25 +180,20 @@ export class Collections {
 const noItems: Items = new Map();
 
 /** The query behind the members that a collection has from one source. */
-function deriverOf({ collection, derivers }: Kept, source: unknown): Node {
-  let deriver = derivers.get(source);
-  if (deriver === undefined) {
-    const derived: Query<string, Items> = Object.freeze({
-      node: 'query' as const,
-      name: `${collection.name}.derive`,
-      idOf: (key: string) => key,
-      compute: (read, key) => {
-        const value = read(source as Input<string, unknown>, key);
-        return value === undefined ? noItems : collection.derive(read, key, value, source as never);
-      },
-      equals: () => false,
-      output: false,
-      keptKeys: false,
-    } satisfies Query<string, Items>);
-    deriver = derived as unknown as Node;
-    derivers.set(source, deriver);
-  }
-  return deriver;
+function deriverOf(collection: Collection<string, unknown>, source: Source): Node {
+  const deriver: Query<string, Items> = Object.freeze({
+    node: 'query' as const,
+    name: `${collection.name}.derive`,
+    idOf: (key: string) => key,
+    compute: (read, key) => {
+      const value = read(source as Input<string, unknown>, key);
+      return value === undefined ? noItems : collection.derive(read, key, value, source);
+    },
+    equals: () => false,
+    output: false,
+    keptKeys: false,
+  } satisfies Query<string, Items>);
+  return deriver as unknown as Node;
 }
 
 function sourceIsGone(cell: Cell): boolean {

@@ -204,6 +204,27 @@ describe('graph', () => {
     expect(graph.outputsOf(items, 'y')).toEqual([]);
   });
 
+  it('keeps the items of a member whose reads changed to what they were', () => {
+    const flags = input<number>('flag');
+    const odd = query('odd', (read, key: string) => (read(flags, key) ?? 0) % 2 === 1);
+    const values = input<string>('value');
+    const derived = collection<string, string>(
+      'derived',
+      [values],
+      (read, key, value) => new Map(read(odd, 'x') ? [[`${key}/${value}`, value]] : []),
+    );
+    const graph = new Graph([derived]);
+    graph.write(flags, 'x', 1);
+    graph.write(values, 'a', 'one');
+    expect(graph.read(derived, 'a/one')).toBe('one');
+    graph.write(flags, 'x', 3);
+    expect(graph.read(derived, 'a/one')).toBe('one');
+    graph.write(values, 'a', 'two');
+    expect([graph.read(derived, 'a/one'), graph.read(derived, 'a/two')]).toEqual([undefined, 'two']);
+    graph.write(flags, 'x', 2);
+    expect(graph.read(derived, 'a/two')).toBeUndefined();
+  });
+
   it('keeps working after a query threw', () => {
     const values = input<number>('value');
     const strict = query('strict', (read, key: string) => {

@@ -85,10 +85,24 @@ export interface CellRef {
   readonly key: unknown;
 }
 
-interface Frame {
-  readonly serial: number;
-  readonly deps: Cell[];
+/** What a computation has read so far, each cell once. */
+class Frame {
+  readonly deps: Cell[] = [];
+  #noted: Set<Cell> | undefined = undefined;
+
+  note(cell: Cell): void {
+    if (this.#noted === undefined) {
+      if (this.deps.includes(cell)) return;
+      if (this.deps.length === mostSearched) this.#noted = new Set(this.deps);
+    }
+    if (this.#noted?.has(cell)) return;
+    this.#noted?.add(cell);
+    this.deps.push(cell);
+  }
 }
+
+/** Up to so many dependencies a search is faster than a set. */
+const mostSearched = 16;
 
 /** How often each node was computed and how many cells it holds: what tests and metrics gate on. */
 export interface GraphStats {
@@ -107,7 +121,6 @@ export class Graph {
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
   #revision = 1;
-  #frames = 0;
   #frame: Frame | undefined = undefined;
   readonly read: Read = Object.assign(<K, V>(node: Readable<K, V>, key: K): V => this.#read(node, key), {
     keptKey: <K, V>(node: Query<K, V>, key: K): K => (this.#cells.find(node, key)?.key ?? key) as K,
@@ -227,13 +240,8 @@ export class Graph {
     if (frame === undefined) this.#collections.settle();
     const cell = this.#cells.of(node, key);
     if (frame === undefined) this.#cells.noteUnwanted(cell);
-    else if (cell.lastFrame !== frame.serial) {
-      cell.lastFrame = frame.serial;
-      frame.deps.push(cell);
-    }
+    else frame.note(cell);
     this.#refresh(cell);
-    // A nested computation may have read the same cell under its own serial; restore ours.
-    if (frame !== undefined) cell.lastFrame = frame.serial;
     return cell.value as V;
   }
 
@@ -259,7 +267,7 @@ export class Graph {
   #compute(cell: Cell): void {
     const node = cell.node as unknown as Query<unknown, unknown>;
     const outer = this.#frame;
-    const frame: Frame = { serial: ++this.#frames, deps: [] };
+    const frame = new Frame();
     this.#frame = frame;
     cell.state = RUNNING;
     let value: unknown;
