@@ -11,28 +11,29 @@ export interface PodIndex {
 
 /** Follows the store's pods for as long as the store lives. */
 export function indexPods(store: Store): PodIndex {
-  const pods = new Map<string, KnownPod>();
+  const pods = new Map<string, Pod>();
   const counts = new Map<string, number>();
-  const count = (key: string, pod: KnownPod | undefined, by: number): void => {
-    if (pod !== undefined && pod.node !== '') {
-      const place = `${pod.node} ${key.slice(0, key.indexOf('/'))}/${pod.serviceAccount}`;
+  const count = (pod: Pod | undefined, by: number): void => {
+    const { node, serviceAccount } = known(pod) ?? { node: '', serviceAccount: '' };
+    if (pod !== undefined && node !== '') {
+      const place = `${node} ${pod.metadata.namespace}/${serviceAccount}`;
       const total = (counts.get(place) ?? 0) + by;
       if (total === 0) counts.delete(place);
       else counts.set(place, total);
     }
   };
-  const put = (key: string, pod: KnownPod | undefined): void => {
-    count(key, pods.get(key), -1);
-    count(key, pod, 1);
+  const put = (key: string, pod: Pod | undefined): void => {
+    count(pods.get(key), -1);
+    count(pod, 1);
     if (pod === undefined) pods.delete(key);
     else pods.set(key, pod);
   };
-  for (const pod of store.list('Pod')) put(`${pod.metadata.namespace}/${pod.metadata.name}`, known(pod));
+  for (const pod of store.list('Pod')) put(`${pod.metadata.namespace}/${pod.metadata.name}`, pod);
   store.subscribe((changes) => {
-    for (const { kind, key, object } of changes) if (kind === 'Pod') put(key, known(object as Pod | undefined));
+    for (const { kind, key, object } of changes) if (kind === 'Pod') put(key, object as Pod | undefined);
   });
   return {
-    pod: (namespace, name) => pods.get(`${namespace}/${name}`),
+    pod: (namespace, name) => known(pods.get(`${namespace}/${name}`)),
     runsOn: (node, namespace, serviceAccount) => counts.has(`${node} ${namespace}/${serviceAccount}`),
   };
 }

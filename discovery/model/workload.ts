@@ -144,8 +144,11 @@ function containerPorts(pod: Pod): Readonly<Record<string, number>> {
       found.set(name, containerPort);
     }
   }
-  return Object.fromEntries([...found].sort(([a], [b]) => compareText(a, b)));
+  return found.size === 0 ? noPorts : Object.fromEntries([...found].sort(([a], [b]) => compareText(a, b)));
 }
+
+/** One for all pods that name no ports. */
+const noPorts: Readonly<Record<string, number>> = Object.freeze({});
 
 function controllerName(metadata: ObjectMeta): string {
   const labelled = metadata.labels?.['service.istio.io/workload-name'];

@@ -47,7 +47,7 @@ export function clusterKey(parts: ClusterParts): ClusterKey {
   const { service, port, subset, rule, sniRouted, profile, view } = parts;
   const place = view === undefined ? '' : viewId(view);
   const id = `${service}|${port}|${subset}|${rule}|${sniRouted ? 'sni' : ''}|${profileId(profile)}|${place}`;
-  return { ...parts, id };
+  return { id, service, port, subset, rule, sniRouted, profile, ...(view === undefined ? {} : { view }) };
 }
 
 /** The profile of a class. */

@@ -56,11 +56,11 @@ export const endpointPolicy = query<EndpointPolicyKey, EndpointPolicy>(
       read(mesh, 'mesh').localityLbSetting,
     );
     return {
-      ...(setting === undefined ? {} : { locality: setting }),
       failover: always || policy.outlierDetection !== undefined,
       nodeLocal: service?.nodeLocal ?? false,
       healthyOnly: (policy.outlierDetection?.minHealthPercent ?? 0) > 0,
       tls: policy.tls === undefined ? 'unruled' : policy.tls.mode === 'ISTIO_MUTUAL' ? 'istio' : 'other',
+      ...(setting === undefined ? {} : { locality: setting }),
     };
   },
   { idOf: ({ service, port, subset, rule }) => `${service}|${port}|${subset}|${rule}` },

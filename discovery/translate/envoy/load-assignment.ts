@@ -33,8 +33,9 @@ export interface AssignmentParts {
 
 /** The key with these parts; the name says port and subset. */
 export function assignmentKey(parts: AssignmentParts): AssignmentKey {
-  const { name, service, rule, view, socketsOnly } = parts;
-  return { ...parts, id: `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}` };
+  const { name, service, port, subset, rule, view, socketsOnly } = parts;
+  const id = `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}`;
+  return { id, name, service, port, subset, rule, view, ...(socketsOnly === undefined ? {} : { socketsOnly }) };
 }
 
 /** Endpoints of a cluster. */
