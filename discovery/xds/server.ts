@@ -164,6 +164,8 @@ function serverFor(front: Front, services: readonly GrpcService[] = [], tls = fa
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
     'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
     'grpc.max_connection_age_grace_ms': limits.maxConnectionAgeGraceMs,
+    // Books on each connection and call that no service here lets anybody read.
+    'grpc.enable_channelz': 0,
   });
   server.addService(discoveryService, {
     StreamAggregatedResources: (call: Call) => void serve(front, call, 'sotw', tls),
