@@ -10,7 +10,8 @@ RUN npm ci --omit=dev --no-audit --no-fund \
       node_modules/@grpc/grpc-js-xds node_modules/typescript node_modules/@typescript \
  && find node_modules protos/gen -type f \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
-FROM node:26-alpine
+# With glibc, whose heap is given back after a burst (docs/adr/0070-memory.md).
+FROM node:26-bookworm-slim
 WORKDIR /meltemi
 ENV NODE_ENV=production
 COPY --from=install /meltemi/node_modules ./node_modules
@@ -21,6 +22,8 @@ COPY discovery ./discovery
 COPY certs ./certs
 COPY webhook ./webhook
 COPY cmd ./cmd
+# The applications that `meltemi up` plays.
+COPY samples/apps ./samples/apps
 # 15010 xDS in plain text, 15012 xDS and CA with TLS, 15014 metrics, 15017 webhooks, 8080 readiness and debug.
 EXPOSE 15010 15012 15014 15017 8080
 RUN mkdir .cache && chown 1000:1000 .cache

@@ -1,5 +1,5 @@
 // That no module of the control plane is left to be stripped of its types at a start, once they were compiled.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -21,5 +21,26 @@ test('a start after `meltemi compile` finds every module', { timeout: 60_000 }, 
     expect(told.filter((line) => line.includes('no transpile cache'))).toEqual([]);
   } finally {
     await rm(cache, { recursive: true, force: true });
+  }
+});
+
+test('the image holds every module: what the Dockerfile copies can be compiled', { timeout: 60_000 }, async () => {
+  const root = join(import.meta.dirname, '..');
+  const image = await mkdtemp(join(tmpdir(), 'image-'));
+  try {
+    const dockerfile = await readFile(join(root, 'Dockerfile'), 'utf8');
+    const copied = [...dockerfile.matchAll(/^COPY (?:--from=\S+ \/meltemi\/)?(\S+) \.\/(\S*)$/gm)].map(
+      ([, from = '']) => from,
+    );
+    expect(copied).toContain('cmd');
+    for (const from of new Set(copied)) {
+      if (from === 'node_modules') await symlink(join(root, from), join(image, from));
+      else await cp(join(root, from), join(image, from), { recursive: true });
+    }
+    const environment = { ...process.env, NODE_COMPILE_CACHE: join(image, 'cache') };
+    const ended = await run(join(image, 'cmd', 'meltemi'), ['compile'], { environment });
+    expect(ended).toMatchObject({ code: 0, stdout: '', stderr: '' });
+  } finally {
+    await rm(image, { recursive: true, force: true });
   }
 });

@@ -60,6 +60,7 @@ enableCompileCache(join(import.meta.dirname, '..', '.cache', 'compiled'));
 async function compileCommand(): Promise<Command> {
   for (const [name, { load }] of Object.entries(commands)) if (name !== 'compile') await load();
   await import('./kubernetes.ts');
+  await import('../protos/registry.ts');
   return new Command('compile')
     .description('Compile its modules into .cache/compiled, so that starts find them there')
     .action(() => undefined);
