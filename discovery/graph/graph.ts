@@ -60,17 +60,17 @@ export interface QueryOptions<K, V> {
   readonly keptKeys?: boolean;
 }
 
-/** Declares a query. Keys that are not strings need `idOf`, which must be injective. */
+/** Declares a query. A key that is a string is its own text; others are written by `idOf`, which must be injective. */
 export function query<K, V>(
   name: string,
   compute: (read: Read, key: K) => V,
   options: QueryOptions<K, V> = {},
 ): Query<K, V> {
-  const { idOf = (key: K) => (typeof key === 'string' ? key : JSON.stringify(key)) } = options;
+  const { idOf = (key: K) => JSON.stringify(key) } = options;
   return Object.freeze({
     node: 'query' as const,
     name,
-    idOf: (key: K) => keyText(idOf(key)),
+    idOf: (key: K) => (typeof key === 'string' ? key : keyText(idOf(key))),
     compute,
     equals: options.equals ?? ((a: V, b: V) => a === b || isDeepStrictEqual(a, b)),
     output: options.output ?? false,

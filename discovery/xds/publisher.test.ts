@@ -92,23 +92,26 @@ describe('the publisher', () => {
     expect(slow.take()).toEqual([]);
   });
 
-  test('a proxy whose class changes gets the difference and nothing else', async () => {
-    const mesh = start();
-    const other = { cluster: { shared: 'shared=1', theirs: 'theirs=1' } };
-    await mesh.set({ cluster: { shared: 'shared=1', mine: 'mine=1' } });
-    await mesh.publisher.apply((graph) => writeFake(graph, 'other', {}, other));
-    const node = sidecarNode();
-    const client = mesh.open('delta');
-    await client.delta({ node, typeUrl: cluster });
-    await client.delta({ typeUrl: typeUrls.listener });
-    for (const { typeUrl, nonce } of client.take()) await client.delta({ typeUrl, responseNonce: nonce });
-    await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'other'));
-    expect(client.take().map(({ resources, removed }) => [[...resources.keys()], removed])).toEqual([
-      [['theirs'], []],
-      [[], ['mine']],
-    ]);
-    await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'default'));
-  });
+  test.each([3, 200])(
+    'a proxy whose class changes gets the difference and nothing else, its name being %i long',
+    async (length) => {
+      const mesh = start();
+      const other = { cluster: { shared: 'shared=1', theirs: 'theirs=1' } };
+      await mesh.set({ cluster: { shared: 'shared=1', mine: 'mine=1' } });
+      await mesh.publisher.apply((graph) => writeFake(graph, 'other', {}, other));
+      const node = sidecarNode('a'.repeat(length));
+      const client = mesh.open('delta');
+      await client.delta({ node, typeUrl: cluster });
+      await client.delta({ typeUrl: typeUrls.listener });
+      for (const { typeUrl, nonce } of client.take()) await client.delta({ typeUrl, responseNonce: nonce });
+      await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'other'));
+      expect(client.take().map(({ resources, removed }) => [[...resources.keys()], removed])).toEqual([
+        [['theirs'], []],
+        [[], ['mine']],
+      ]);
+      await mesh.publisher.apply((graph) => regroup(graph, node.id ?? '', 'default'));
+    },
+  );
 
   test('a resource that cannot be computed keeps its last good bytes, and recovers', async () => {
     const log = vi.fn();

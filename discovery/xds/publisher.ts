@@ -143,10 +143,11 @@ export class Publisher {
   }
 
   async #reclassify(marked: readonly CellRef[]): Promise<void> {
-    for (const { node, id } of marked) {
+    for (const { node, key } of marked) {
       if (node !== this.#roster.classNode) continue;
-      for (const stream of this.#roster.of(id)) {
-        const next = this.#classify(id);
+      const nodeId = key as string;
+      for (const stream of this.#roster.of(nodeId)) {
+        const next = this.#classify(nodeId);
         if (next === undefined || next === stream.proxyClass) continue;
         await stream.reclassify(next);
       }
