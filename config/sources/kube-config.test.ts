@@ -2,6 +2,7 @@
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PeerCertificate } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { inClusterAccess, kubeconfigAccess } from './kube-config.ts';
 
@@ -286,5 +287,25 @@ describe('what is wrong is told by its place', () => {
     const path = await file('config', 'users:\n- name: a\n  user: {token: secret} secret-token\n');
     await expect(kubeconfigAccess(path)).rejects.toThrow(`${path}:3:`);
     await expect(kubeconfigAccess(path)).rejects.not.toThrow('secret-token');
+  });
+});
+
+describe('the name of the server', () => {
+  const tlsOf = async (name: string) => {
+    const path = await file('config', config({ one: {} }, { 'tls-server-name': name }));
+    return (await kubeconfigAccess(path)).tls;
+  };
+
+  test('is asked for and checked where it is one', async () => {
+    expect(await tlsOf('api.example.com')).toEqual({ servername: 'api.example.com' });
+  });
+
+  test('is only looked for in the certificate where it is an address', async () => {
+    const { servername, checkServerIdentity } = await tlsOf('10.0.0.1');
+    expect(servername).toBeUndefined();
+    const certificate = (address: string) =>
+      ({ subject: {}, subjectaltname: `IP Address:${address}` }) as PeerCertificate;
+    expect(checkServerIdentity?.('api.example.com', certificate('10.0.0.1'))).toBeUndefined();
+    expect(checkServerIdentity?.('10.0.0.2', certificate('10.0.0.2'))).toBeInstanceOf(Error);
   });
 });

@@ -1,7 +1,9 @@
 // How to reach an API server, and as whom: from inside a pod, or by kubeconfig files.
 import { readFile } from 'node:fs/promises';
 import type { AgentOptions } from 'node:https';
+import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { checkServerIdentity } from 'node:tls';
 import { openPlugin } from './kube-plugin.ts';
 import { type KubeContext, readKubeContext } from './kubeconfig.ts';
 
@@ -18,7 +20,7 @@ export interface KubeCredential {
 export interface KubeAccess {
   /** `https://host:port`, perhaps with a path. */
   readonly server: string;
-  readonly tls: Pick<AgentOptions, 'ca' | 'rejectUnauthorized' | 'servername'>;
+  readonly tls: Pick<AgentOptions, 'ca' | 'rejectUnauthorized' | 'servername' | 'checkServerIdentity'>;
   readonly credential: () => Promise<KubeCredential>;
   /** Told when the API server answers that it does not know us (401): the next credential is a fresh one where it can be. */
   readonly refused: () => void;
@@ -83,11 +85,17 @@ export async function kubeconfigAccess(
     tls: {
       ...(roots === undefined ? {} : { ca: roots }),
       ...(skipped ? { rejectUnauthorized: false } : {}),
-      ...(servername === undefined ? {} : { servername }),
+      ...(servername === undefined ? {} : identityOf(servername)),
     },
     ...(await credentialOf(context, roots, env, now)),
     origin: `context ${name} of ${clusterFile}`,
   };
+}
+
+/** An address is looked for in the certificate, but never sent as the server's name (RFC 6066, section 3). */
+function identityOf(servername: string): Pick<KubeAccess['tls'], 'servername' | 'checkServerIdentity'> {
+  if (isIP(servername) === 0) return { servername };
+  return { checkServerIdentity: (_host, certificate) => checkServerIdentity(servername, certificate) };
 }
 
 async function credentialOf(

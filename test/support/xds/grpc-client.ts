@@ -1,5 +1,6 @@
 // xDS clients over real gRPC for tests: many streams, counted bytes, and all the ways to behave badly.
 import * as http2 from 'node:http2';
+import { isIP } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { discoveryService } from '../../../discovery/xds/server.ts';
 import { deltaRequest, type Received, readDelta, readSotw, sotwRequest } from './client.ts';
@@ -31,6 +32,10 @@ export function connect(address: string, credentials = grpc.credentials.createIn
   const client = new grpc.Client(address, credentials, {
     'grpc.max_receive_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
+    // Node refuses an address as the name of a TLS server.
+    ...(isIP(address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')) === 0
+      ? {}
+      : { 'grpc.ssl_target_name_override': 'localhost' }),
   });
   return {
     open: (variant, headers = {}) => openStream(client, variant, headers),
