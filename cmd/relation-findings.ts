@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Diagnostic } from '../config/diagnostic.ts';
 import { type AnyObject, isKindName, type KindName } from '../config/kinds/kinds.ts';
 import { formatRef, keyOf, parseRef, refOf } from '../config/object.ts';
-import { relate, relatedKinds, relatingKinds } from '../config/relations/relations.ts';
+import { isNear, relate, relatedKinds, relatingKinds } from '../config/relations/relations.ts';
 import type { Surroundings } from '../config/relations/view.ts';
 import type { SourceSink } from '../config/sources/source.ts';
 import type { Store } from '../config/store.ts';
@@ -38,6 +38,8 @@ export class RelationFindings implements AsyncDisposable {
   /** Kinds of which all objects are to be looked at, and single objects by `Kind namespace/name`. */
   readonly #dueKinds = new Set<KindName>();
   readonly #due = new Set<string>();
+  /** Namespaces in which objects of a kind changed that others of the kind are judged among. */
+  readonly #dueNear = new Map<KindName, Set<string>>();
   readonly #told = new Map<string, readonly Diagnostic[]>();
   #began = false;
 
@@ -70,7 +72,11 @@ export class RelationFindings implements AsyncDisposable {
     // Other namespaces may count now.
     if (kind === 'Namespace' || kind === 'ConfigMap') this.#lookAtAll();
     const concerned = relatedKinds(kind);
-    for (const one of concerned) this.#dueKinds.add(one);
+    for (const one of concerned) {
+      if (one === kind)
+        this.#dueNear.set(kind, (this.#dueNear.get(kind) ?? new Set()).add(key.slice(0, key.indexOf('/'))));
+      else this.#dueKinds.add(one);
+    }
     if (concerned.length > 0) this.#look.soon(kind === 'Pod' ? gatherLongMs : gatherMs);
     if (relatingKinds.includes(kind)) {
       this.#due.add(`${kind} ${key}`);
@@ -89,8 +95,15 @@ export class RelationFindings implements AsyncDisposable {
     const around = surroundings();
     const due = new Set(this.#due);
     for (const kind of this.#dueKinds) for (const object of store.list(kind)) due.add(formatRef(refOf(object)));
+    for (const [kind, namespaces] of this.#dueNear) {
+      for (const object of store.list(kind)) {
+        if ([...namespaces].some((namespace) => isNear(object as AnyObject, namespace)))
+          due.add(formatRef(refOf(object)));
+      }
+    }
     this.#due.clear();
     this.#dueKinds.clear();
+    this.#dueNear.clear();
     for (const ref of due) {
       this.#tell(ref, this.#findingsOf(ref, around));
       await pause();

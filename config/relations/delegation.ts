@@ -10,6 +10,11 @@ import type { Surroundings } from './view.ts';
 /** VirtualServices followed at most when delegates are looked through for a circle. */
 const mostFollowed = 100;
 
+/** Whether a VirtualService has routes that delegate, or is a delegate itself. */
+export function mayDelegate({ spec }: VirtualService): boolean {
+  return (spec.hosts ?? []).length === 0 || (spec.http ?? []).some(({ delegate }) => delegate !== undefined);
+}
+
 /** What comes of the routes that delegate, or of a delegate's own. */
 export function relateDelegates(object: VirtualService, around: Surroundings): readonly Diagnostic[] {
   return (object.spec.hosts ?? []).length === 0 ? relateDelegate(object, around) : relateRoot(object, around);

@@ -1,10 +1,11 @@
 // Relations of each kind, one case each.
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkObject } from '../check.ts';
 import type { AnyObject } from '../kinds/kinds.ts';
 import { defaultMeshConfig } from '../mesh.ts';
 import { keyOf } from '../object.ts';
-import { relate, relatedKinds } from './relations.ts';
+import { isNear, relate, relatedKinds } from './relations.ts';
 import { type ObjectView, surroundingsOf } from './view.ts';
 
 const versions: Readonly<Record<string, string>> = {
@@ -191,6 +192,46 @@ test('who is concerned by a change of another kind', () => {
   expect(relatedKinds('ConfigMap')).toEqual(['VirtualService', 'AuthorizationPolicy', 'Telemetry']);
   expect(relatedKinds('Gateway')).toEqual(['VirtualService']);
   expect(relatedKinds('EndpointSlice')).toEqual([]);
+});
+
+test('a change in a namespace changes nothing of objects that it does not concern', () => {
+  const name = fc.constantFrom('x', 'y', 'z');
+  const namespace = fc.constantFrom('one', 'two');
+  const key = fc.tuple(namespace, name).map(([ns, own]) => `${ns}/${own}`);
+  const route = fc.oneof(
+    fc.record({ namespace, name }).map((delegate) => ({ delegate })),
+    fc.constant({ route: [{ destination: { host: 'reviews' } }] }),
+  );
+  const virtualService = fc
+    .record({
+      key,
+      hosts: fc.subarray(['a.example.com', 'b.example.com']),
+      http: fc.array(route, { minLength: 1, maxLength: 2 }),
+    })
+    .map(({ key: at, hosts, http }) =>
+      objectOf('VirtualService', at, {
+        ...(hosts.length === 0 ? { http: http.filter((one) => 'route' in one) } : { hosts, http }),
+      }),
+    );
+  const sidecar = key.map((at) => objectOf('Sidecar', at));
+  const world = fc.uniqueArray(fc.oneof(virtualService, sidecar), {
+    selector: ({ kind, metadata }) => `${kind} ${keyOf(metadata)}`,
+    maxLength: 8,
+  });
+  fc.assert(
+    fc.property(world, fc.oneof(virtualService, sidecar), fc.boolean(), (objects, changed, goes) => {
+      const isIt = ({ kind, metadata }: AnyObject) =>
+        kind === changed.kind && keyOf(metadata) === keyOf(changed.metadata);
+      const others = objects.filter((object) => !isIt(object));
+      const before = surroundingsOf(viewOf(objects), defaultMeshConfig, 'cluster.local');
+      const after = surroundingsOf(viewOf(goes ? others : [...others, changed]), defaultMeshConfig, 'cluster.local');
+      for (const other of others) {
+        if (other.kind === changed.kind && isNear(other, changed.metadata.namespace)) continue;
+        expect(relate(other, after)).toEqual(relate(other, before));
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test('time does not grow with the square of the objects', () => {
