@@ -257,11 +257,10 @@ export class Graph {
   }
 
   #anyDepChanged(cell: Cell): boolean {
-    for (const dep of cell.deps) {
+    return cell.someDep((dep) => {
       this.#refresh(dep);
-      if (dep.changedAt > cell.verifiedAt) return true;
-    }
-    return false;
+      return dep.changedAt > cell.verifiedAt;
+    });
   }
 
   #compute(cell: Cell): void {

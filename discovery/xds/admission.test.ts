@@ -28,4 +28,17 @@ describe('admission', () => {
     for (let i = 11; i <= 30; i++) gate.observe(i * 100, 1);
     expect(gate.rate).toBe(400);
   });
+
+  test('is quiet until somebody comes or the event loop is late, and once both are over', () => {
+    const gate = new Admission(0, { maxRate: 100, minRate: 10, burst: 10, slowMs: 50 });
+    expect(gate.isQuiet).toBe(true);
+    gate.admit(0);
+    expect(gate.isQuiet).toBe(false);
+    gate.observe(100, 0);
+    expect(gate.isQuiet).toBe(true);
+    gate.observe(200, 100);
+    expect(gate.isQuiet).toBe(false);
+    for (let i = 3; i <= 10; i++) gate.observe(i * 100, 0);
+    expect(gate.isQuiet).toBe(true);
+  });
 });

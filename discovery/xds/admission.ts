@@ -41,6 +41,11 @@ export class Admission {
     return this.#rate;
   }
 
+  /** Whether nobody came for a while: as long as it is so, the delay of the event loop decides nothing. */
+  get isQuiet(): boolean {
+    return this.#rate === this.#maxRate && this.#tokens === this.#burst;
+  }
+
   /**
    * Asks for one stream. Gives the milliseconds to wait (0: now), or undefined where the wait would be too long: the
    * client is refused and comes again, by then with a place. Waiting streams have taken their token already.

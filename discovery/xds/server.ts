@@ -117,13 +117,15 @@ interface Front {
   readonly metrics: XdsMetrics;
 }
 
-// The delay of the event loop sets the pace of admission; the same beat finds clients that stopped reading.
+// The delay of the event loop sets the pace of admission, and is measured while there is any: the measurement wakes the
+// process a hundred times a second. The same beat finds clients that stopped reading.
 function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLimits): () => void {
   const delays = monitorEventLoopDelay({ resolution: 10 });
-  delays.enable();
+  let measuring = false;
   const timer = setInterval(() => {
-    admission.observe(publisher.now(), delays.percentile(90) / 1e6 - 10);
-    delays.reset();
+    admission.observe(publisher.now(), measuring ? delays.percentile(90) / 1e6 - 10 : 0);
+    if (measuring) delays.reset();
+    if (measuring === admission.isQuiet) measuring = measuring ? !delays.disable() : delays.enable();
     for (const stream of publisher.streams) {
       if (!stream.isStuck(limits.sendMs)) continue;
       publisher.writeTimedOut();
