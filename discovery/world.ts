@@ -9,7 +9,7 @@ import { labelMentionCollections } from './model/label-mentions.ts';
 import { mtlsCollections } from './model/mtls.ts';
 import { objects } from './model/objects.ts';
 import { registryCollections } from './model/registry.ts';
-import { virtualServices } from './model/route.ts';
+import { routeCollections } from './model/route.ts';
 import { sidecars } from './model/sidecar-scope.ts';
 
 /** A graph of an empty world. The mesh configuration and the process's facts must be written before anything is read. */
@@ -21,7 +21,7 @@ export function createGraph(): Graph {
     ...autoPassthroughCollections,
     ...ingressCollections,
     ...gatewayCollections,
-    virtualServices,
+    ...routeCollections,
     sidecars,
     ...labelMentionCollections,
   ]);

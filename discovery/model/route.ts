@@ -15,8 +15,8 @@ import type {
 } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
 import { delegationsOf, mergeDelegate } from '../../config/relations/delegate.ts';
-import { index } from '../graph/collect.ts';
-import { query, type Read } from '../graph/graph.ts';
+import { collection, index } from '../graph/collect.ts';
+import type { Read } from '../graph/graph.ts';
 import { defaultExportTo } from './export.ts';
 import { fqdnOf } from './hostname.ts';
 import { ingressVirtualServices } from './ingress-routes.ts';
@@ -57,17 +57,20 @@ export const virtualServices = objectCollection<'VirtualService', VirtualRoutes>
 );
 
 /**
- * A VirtualService without its destinations and actions: what decides where its routes apply. Weights, timeouts and
- * headers change more often than hosts do, and need not be looked at by whoever asks only this.
+ * VirtualServices without their destinations and actions: what decides where their routes apply. Weights, timeouts and
+ * headers change more often than hosts do. A collection, since it is kept eagerly: where it stays the same, nothing that
+ * rests on it is even marked, and every proxy's clusters do.
  */
-export const routeShape = query('route-shape', (read, key: string): VirtualRoutes | undefined => {
-  const routes = read(virtualServices, key);
-  if (routes === undefined) return undefined;
-  const http = routes.http.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
-  const streams = (list: readonly (TlsRoute | TcpRoute)[]) =>
-    list.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
-  return { ...routes, http, tls: streams(routes.tls), tcp: streams(routes.tcp) };
-});
+export const routeShape = collection<VirtualRoutes, VirtualRoutes>(
+  'route-shape',
+  [virtualServices],
+  (_read, key, routes) => {
+    const http = routes.http.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
+    const streams = (list: readonly (TlsRoute | TcpRoute)[]) =>
+      list.map(({ match }) => (match === undefined ? {} : { match: match.map(conditionsOf) }));
+    return new Map([[key, { ...routes, http, tls: streams(routes.tls), tcp: streams(routes.tcp) }]]);
+  },
+);
 
 function conditionsOf({ port, gateways, sourceLabels, sourceNamespace }: HttpMatch | L4Match | TlsMatch) {
   return {
@@ -78,8 +81,46 @@ function conditionsOf({ port, gateways, sourceLabels, sourceNamespace }: HttpMat
   };
 }
 
+/** Where a route may send what clients of some namespaces send. */
+export interface RouteTarget {
+  readonly host: string;
+  /** 0 where the route names none. */
+  readonly port: number;
+  /** Namespaces of the clients that can take the route; absent for all. */
+  readonly sources?: readonly string[];
+}
+
+/** The destinations of each VirtualService, mirrors among them; a collection for the same reason. */
+export const routeTargets = collection<VirtualRoutes, readonly RouteTarget[]>(
+  'route-targets',
+  [virtualServices],
+  (_read, key, { http, tls, tcp }) => {
+    const ofHttp = http.flatMap(({ match, route = [], mirror, mirrors = [] }) =>
+      targetsOf(match, [...route.map(destinationOf), mirror, ...mirrors.map(destinationOf)]),
+    );
+    const ofStreams = [...tls, ...tcp].flatMap(({ match, route = [] }) => targetsOf(match, route.map(destinationOf)));
+    return new Map([[key, [...ofHttp, ...ofStreams]]]);
+  },
+);
+
+function destinationOf({ destination }: { readonly destination?: Destination }): Destination | undefined {
+  return destination;
+}
+
+function targetsOf(
+  matches: readonly Pick<L4Match, 'sourceNamespace'>[] = [],
+  destinations: readonly (Destination | undefined)[],
+): readonly RouteTarget[] {
+  const sources = matches.map(({ sourceNamespace = '' }) => sourceNamespace);
+  const any = sources.length === 0 || sources.includes('');
+  return destinations.flatMap((destination) => {
+    const { host = '', port } = destination ?? {};
+    return host === '' ? [] : [{ host, port: port?.number ?? 0, ...(any ? {} : { sources }) }];
+  });
+}
+
 /** Collections of this file, for the graph. */
-export const routeCollections = [virtualServices];
+export const routeCollections = [virtualServices, routeShape, routeTargets];
 
 /** Keys by `gateway|namespace of the VirtualService`: the lists from which scopes choose. */
 export const routesByGatewayAndNamespace = index('routes-by-gateway-and-namespace', virtualServices, (item) =>

@@ -1,11 +1,9 @@
 // Services that a Sidecar's egress hosts leave out, but that VirtualServices behind them send requests to.
 
 import { exportedTo } from '../../config/export-to.ts';
-import type { L4Match } from '../../config/kinds/virtual-service.ts';
 import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
-import type { VirtualRoutes } from './route.ts';
-import { virtualServices } from './route.ts';
+import { routeTargets } from './route.ts';
 import { routeNamespaces, type ScopeListenerKey, scopeRoutesOf } from './scope-routes.ts';
 import { importedServiceOfHost, matchedPort, type ScopedService } from './scope-services.ts';
 import { services, servicesByHost } from './services.ts';
@@ -23,8 +21,10 @@ const routedHosts = query<ScopeListenerKey & { readonly of: string }, readonly R
   (read, key) => {
     const found = new Map<string, Set<number>>();
     for (const routes of read(scopeRoutesOf, key)) {
-      const item = read(virtualServices, routes);
-      if (item !== undefined) addHosts(found, item, key.namespace);
+      for (const { host, port, sources } of read(routeTargets, routes) ?? []) {
+        if (sources === undefined || sources.includes(key.namespace))
+          found.set(host, (found.get(host) ?? new Set()).add(port));
+      }
     }
     return [...found]
       .sort(([a], [b]) => compareText(a, b))
@@ -91,30 +91,4 @@ function joined(before: ScopedService | undefined, next: ScopedService): ScopedS
   if (before === undefined) return next;
   if (before.ports === undefined || next.ports === undefined) return { service: next.service };
   return { service: next.service, ports: [...new Set([...before.ports, ...next.ports])].sort((a, b) => a - b) };
-}
-
-type Sourced = Pick<L4Match, 'sourceNamespace'>;
-
-/** Whether a route can be taken by clients of a namespace: one without matches, or with one for any or this namespace. */
-function mayTake(matches: readonly Sourced[] | undefined, namespace: string): boolean {
-  if (matches === undefined || matches.length === 0) return true;
-  return matches.some(({ sourceNamespace = '' }) => sourceNamespace === '' || sourceNamespace === namespace);
-}
-
-function addHosts(found: Map<string, Set<number>>, routes: VirtualRoutes, namespace: string): void {
-  const add = (destination: { readonly host?: string; readonly port?: { readonly number?: number } } | undefined) => {
-    const host = destination?.host ?? '';
-    if (host === '') return;
-    const ports = found.get(host) ?? new Set<number>();
-    found.set(host, ports.add(destination?.port?.number ?? 0));
-  };
-  for (const route of routes.http) {
-    if (!mayTake(route.match, namespace)) continue;
-    for (const { destination } of route.route ?? []) add(destination);
-    add(route.mirror);
-    for (const { destination } of route.mirrors ?? []) add(destination);
-  }
-  for (const route of [...routes.tls, ...routes.tcp]) {
-    if (mayTake(route.match, namespace)) for (const { destination } of route.route ?? []) add(destination);
-  }
 }
