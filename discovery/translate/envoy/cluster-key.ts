@@ -1,4 +1,5 @@
 // What an outbound cluster's bytes depend on: the outcome of every choice that a client's place makes.
+import { keyText } from '../../graph/key-text.ts';
 import type { TlsFiles } from '../../proxy/proxy.ts';
 import type { ProxyClass } from '../../proxy/proxy-class.ts';
 import type { EndpointView } from './endpoint-view.ts';
@@ -47,7 +48,7 @@ export function clusterKey(parts: ClusterParts): ClusterKey {
   const { service, port, subset, rule, sniRouted, profile, view } = parts;
   const place = view === undefined ? '' : viewId(view);
   const id = `${service}|${port}|${subset}|${rule}|${sniRouted ? 'sni' : ''}|${profileId(profile)}|${place}`;
-  return { id, service, port, subset, rule, sniRouted, profile, ...(view === undefined ? {} : { view }) };
+  return { id: keyText(id), service, port, subset, rule, sniRouted, profile, ...(view === undefined ? {} : { view }) };
 }
 
 /** The profile of a class. */

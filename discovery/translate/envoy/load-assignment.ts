@@ -3,6 +3,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { LocalityLbEndpointsSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_components_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../../protos/gen/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Read } from '../../graph/graph.ts';
+import { keyText } from '../../graph/key-text.ts';
 import { mergedRule } from '../../model/traffic-policy.ts';
 import { selects } from '../../model/workload.ts';
 import { encodeField, encodeResource, joinBytes } from '../../resource.ts';
@@ -35,7 +36,16 @@ export interface AssignmentParts {
 export function assignmentKey(parts: AssignmentParts): AssignmentKey {
   const { name, service, port, subset, rule, view, socketsOnly } = parts;
   const id = `${name}|${service}|${rule}|${socketsOnly ? 'sockets' : ''}|${viewId(view)}`;
-  return { id, name, service, port, subset, rule, view, ...(socketsOnly === undefined ? {} : { socketsOnly }) };
+  return {
+    id: keyText(id),
+    name,
+    service,
+    port,
+    subset,
+    rule,
+    view,
+    ...(socketsOnly === undefined ? {} : { socketsOnly }),
+  };
 }
 
 /** Endpoints of a cluster. */

@@ -1,6 +1,7 @@
 // Which outbound listeners a sidecar has: the parts of services that share an address and port, merged by Istio's rules.
 import { compareText } from '../../../../config/object.ts';
 import { query, type Read } from '../../../graph/graph.ts';
+import { keyText } from '../../../graph/key-text.ts';
 import { parseRange } from '../../../model/address.ts';
 import { serviceNamespaces } from '../../../model/scope-services.ts';
 import { sidecarScope } from '../../../model/sidecar-scope.ts';
@@ -177,5 +178,5 @@ function planOf(entry: Merged, ipFamily: OutboundClient['ipFamily']): OutboundPl
 
 /** Completes a plan with its text. */
 export function identified(plan: Omit<OutboundPlan, 'id'>): OutboundPlan {
-  return { ...plan, id: JSON.stringify(plan) };
+  return { ...plan, id: keyText(JSON.stringify(plan)) };
 }

@@ -2,6 +2,7 @@
 import { meshGateway } from '../../../../config/gateway-name.ts';
 import { compareText } from '../../../../config/object.ts';
 import { query, type Read } from '../../../graph/graph.ts';
+import { keyText } from '../../../graph/key-text.ts';
 import { aliasesOf } from '../../../model/alias.ts';
 import { type AddressClient, addressesFor } from '../../../model/client-addresses.ts';
 import { type ClientView, clientViewId } from '../../../model/client-view.ts';
@@ -174,7 +175,7 @@ class Gathering {
     this.#names.add(name);
     const source = rules === undefined ? this.#serviceSource(hostname, port) : this.#rulesSource(rules, port);
     const service = found === undefined ? {} : this.#namesOf(found);
-    this.claims.push({ name, hostname, port, ...service, source, sourceId: JSON.stringify(source) });
+    this.claims.push({ name, hostname, port, ...service, source, sourceId: keyText(JSON.stringify(source)) });
   }
 
   #namesOf({ service: key, hostname }: PortService): Pick<HostClaim, 'service'> {

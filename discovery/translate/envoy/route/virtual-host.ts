@@ -9,6 +9,7 @@ import {
   VirtualHostSchema,
 } from '../../../../protos/gen/envoy/config/route/v3/route_components_pb.js';
 import { query } from '../../../graph/graph.ts';
+import { keyText } from '../../../graph/key-text.ts';
 import type { ClientPart } from '../../../model/client-view.ts';
 import { virtualServices } from '../../../model/route.ts';
 import { encodeField } from '../../../resource.ts';
@@ -51,7 +52,8 @@ export interface VirtualHostKey {
 /** Completes a key. `sourceId` is the text of its source. */
 export function virtualHostKey(key: Omit<VirtualHostKey, 'id'>, sourceId = JSON.stringify(key.source)): VirtualHostKey {
   const { name, domains, port, attemptCount, streamTimeouts } = key;
-  return { ...key, id: `${name}|${domains.join()}|${port}|${attemptCount}|${streamTimeouts}|${sourceId}` };
+  const id = keyText(`${name}|${domains.join()}|${port}|${attemptCount}|${streamTimeouts}|${sourceId}`);
+  return { id, name, domains, port, attemptCount, streamTimeouts, source: key.source };
 }
 
 /** A virtual host as field `virtual_hosts` of its route configuration. */
