@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 /** What the launcher tells V8. */
-const heap = '--max-semi-space-size=32 --expose-gc --disable-warning=ExperimentalWarning';
+const heap = '--max-semi-space-size=32 --v8-pool-size=2 --expose-gc --disable-warning=ExperimentalWarning';
 
 let folder: string;
 beforeEach(async () => {

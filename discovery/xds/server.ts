@@ -120,12 +120,17 @@ interface Front {
 // The delay of the event loop sets the pace of admission, and is measured while there is any: the measurement wakes the
 // process a hundred times a second. The same beat finds clients that stopped reading.
 function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLimits): () => void {
-  const delays = monitorEventLoopDelay({ resolution: 10 });
-  let measuring = false;
+  let delays: ReturnType<typeof monitorEventLoopDelay> | undefined;
   const timer = setInterval(() => {
-    admission.observe(publisher.now(), measuring ? delays.percentile(90) / 1e6 - 10 : 0);
-    if (measuring) delays.reset();
-    if (measuring === admission.isQuiet) measuring = measuring ? !delays.disable() : delays.enable();
+    admission.observe(publisher.now(), delays === undefined ? 0 : delays.percentile(90) / 1e6 - 10);
+    delays?.reset();
+    if (admission.isQuiet) {
+      delays?.disable();
+      delays = undefined;
+    } else if (delays === undefined) {
+      delays = monitorEventLoopDelay({ resolution: 10 });
+      delays.enable();
+    }
     for (const stream of publisher.streams) {
       if (!stream.isStuck(limits.sendMs)) continue;
       publisher.writeTimedOut();
@@ -135,7 +140,7 @@ function watchLoad(publisher: Publisher, admission: Admission, limits: ServerLim
   timer.unref();
   return () => {
     clearInterval(timer);
-    delays.disable();
+    delays?.disable();
   };
 }
 
