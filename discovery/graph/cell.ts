@@ -56,15 +56,15 @@ export class Cell {
     return cellsOf(this.#deps);
   }
 
+  set deps(cells: readonly Cell[]) {
+    this.#deps = listOf(cells);
+  }
+
   /** Whether something that it read is so; looks no further then. */
   someDep(isSo: (dep: Cell) => boolean): boolean {
     const deps = this.#deps;
     if (deps === undefined) return false;
     return deps instanceof Cell ? isSo(deps) : deps.some(isSo);
-  }
-
-  set deps(cells: readonly Cell[]) {
-    this.#deps = listOf(cells);
   }
 
   /** Whether anybody read it. */

@@ -1,7 +1,9 @@
 // Services that a Sidecar leaves out and a route behind it names: clusters for them, by Istio's choice of namespace and port.
 import { expect, test } from 'vitest';
 import { defaultMeshConfig } from '../../config/mesh.ts';
-import { graphOf } from '../../test/support/world.ts';
+import { changeOf, graphOf } from '../../test/support/world.ts';
+import { query } from '../graph/graph.ts';
+import { writeObjects } from '../world.ts';
 import { routedServices, serviceOfHost } from './routed-services.ts';
 
 type Raw = Parameters<typeof graphOf>[0][number];
@@ -73,4 +75,25 @@ test('without a Sidecar nothing is added, and hosts stand for what is visible', 
   const view = { namespace: 'shop', scope: '' };
   expect(graph.read(routedServices, view).size).toBe(0);
   expect(graph.read(serviceOfHost, { ...view, hostname: far })).toEqual({ service: `other/${far}` });
+});
+
+test('a change that moves no request elsewhere does not even mark what rests on them', () => {
+  const canary = (exact: string, port: number) => ({ ...to(far, port), match: [{ headers: { canary: { exact } } }] });
+  const watched = query('watched', (read, key: typeof client) => read(routedServices, key), { output: true });
+  const graph = graphOf(
+    [service('web', 'shop'), service('far', 'other'), sidecar(own), routes([canary('no', 80)])],
+    defaultMeshConfig,
+  );
+  graph.hold(watched, client);
+  const marksAfter = (http: object): number => {
+    graph.read(watched, client);
+    graph.takeMarked();
+    writeObjects(
+      graph,
+      [changeOf(routes([http]))].filter((change) => change !== undefined),
+    );
+    return graph.takeMarked().length;
+  };
+  expect(marksAfter({ ...canary('yes', 80), timeout: '3s' })).toBe(0);
+  expect(marksAfter(canary('yes', 9000))).toBe(1);
 });
