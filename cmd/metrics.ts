@@ -27,7 +27,7 @@ const shortTypes: Readonly<Record<string, string>> = {
 /** Creates the metrics. `version` becomes a label of istio_build and pilot_info. */
 export function createMetrics(version: string): Metrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 50 });
+  collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'istio_build',
     help: 'Build of the component.',
