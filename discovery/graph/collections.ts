@@ -17,25 +17,25 @@ type Items = ReadonlyMap<string, unknown>;
 
 interface Kept {
   readonly collection: Collection<string, unknown>;
-  readonly sources: ReadonlyMap<unknown, KeptSource>;
+  /** By the node of the members, and then by the key of their source. */
+  readonly members: ReadonlyMap<Node, Map<string, MemberCell>>;
   readonly pending: Set<MemberCell>;
   /** Has a member derived anew. */
   readonly onMark: (member: MemberCell) => void;
   readonly indexes: readonly Index<string, readonly string[]>[];
 }
 
-/** What a collection has from one of its sources. */
+/** What a collection has from one of its sources: a cell of its own for each key, which makes the cells of the items. */
 interface KeptSource {
-  /** The node of the members. */
+  readonly kept: Kept;
   readonly deriver: Node;
-  /** What it has from one key: a cell of its own, which makes the cells of the items. */
   readonly members: Map<string, MemberCell>;
 }
 
 /** Keeps all collections of a graph. */
 export class Collections {
   readonly #kept: readonly Kept[];
-  readonly #bySource = new Map<unknown, Kept[]>();
+  readonly #bySource = new Map<unknown, KeptSource[]>();
   readonly #parts: CollectionParts;
   #unsettled = false;
   #settling = false;
@@ -45,11 +45,10 @@ export class Collections {
     this.#parts = parts;
     this.#kept = collections.map((collection) => {
       const pending = new Set<MemberCell>();
-      return {
+      const members = new Map<Node, Map<string, MemberCell>>();
+      const kept: Kept = {
         collection,
-        sources: new Map(
-          collection.sources.map((source) => [source, { deriver: deriverOf(collection, source), members: new Map() }]),
-        ),
+        members,
         pending,
         onMark: (member) => {
           pending.add(member);
@@ -57,20 +56,18 @@ export class Collections {
         },
         indexes: collection.indexes as readonly Index<string, readonly string[]>[],
       };
-    });
-    for (const kept of this.#kept) {
-      for (const source of kept.collection.sources) {
-        const list = this.#bySource.get(source) ?? [];
-        list.push(kept);
-        this.#bySource.set(source, list);
+      for (const source of collection.sources) {
+        const own = { kept, deriver: deriverOf(collection, source), members: new Map<string, MemberCell>() };
+        members.set(own.deriver, own.members);
+        this.#bySource.set(source, [...(this.#bySource.get(source) ?? []), own]);
       }
-    }
+      return kept;
+    });
   }
 
   /** Has collections look again at a key of a source, which may be an input, a collection or an index. */
   sourceChanged(source: unknown, key: string): void {
-    for (const kept of this.#bySource.get(source) ?? []) {
-      const { deriver, members } = kept.sources.get(source) as KeptSource;
+    for (const { kept, deriver, members } of this.#bySource.get(source) ?? []) {
       let member = members.get(key);
       if (member === undefined) {
         member = new MemberCell(deriver, key, key, kept.onMark);
@@ -97,7 +94,7 @@ export class Collections {
   /** How many members there are, each with a cell that no node has. */
   get size(): number {
     let size = 0;
-    for (const { sources } of this.#kept) for (const { members } of sources.values()) size += members.size;
+    for (const { members } of this.#kept) for (const ofSource of members.values()) size += ofSource.size;
     return size;
   }
 
@@ -121,7 +118,7 @@ export class Collections {
 
   #forgetMember(kept: Kept, member: MemberCell): void {
     this.#parts.cells.releaseAll(member);
-    for (const { deriver, members } of kept.sources.values()) if (deriver === member.node) members.delete(member.id);
+    kept.members.get(member.node)?.delete(member.id);
   }
 
   #replaceItems(kept: Kept, member: MemberCell, items: Items, buckets: Map<Cell, Bucket>): void {

@@ -91,13 +91,10 @@ class Frame {
   #noted: Set<Cell> | undefined = undefined;
 
   note(cell: Cell): void {
-    if (this.#noted === undefined) {
-      if (this.deps.includes(cell)) return;
-      if (this.deps.length === mostSearched) this.#noted = new Set(this.deps);
-    }
-    if (this.#noted?.has(cell)) return;
-    this.#noted?.add(cell);
+    if (this.#noted?.has(cell) ?? this.deps.includes(cell)) return;
     this.deps.push(cell);
+    if (this.#noted !== undefined) this.#noted.add(cell);
+    else if (this.deps.length > mostSearched) this.#noted = new Set(this.deps);
   }
 }
 
