@@ -14,13 +14,12 @@ export function indexPods(store: Store): PodIndex {
   const pods = new Map<string, Pod>();
   const counts = new Map<string, number>();
   const count = (pod: Pod | undefined, by: number): void => {
-    const { node, serviceAccount } = known(pod) ?? { node: '', serviceAccount: '' };
-    if (pod !== undefined && node !== '') {
-      const place = `${node} ${pod.metadata.namespace}/${serviceAccount}`;
-      const total = (counts.get(place) ?? 0) + by;
-      if (total === 0) counts.delete(place);
-      else counts.set(place, total);
-    }
+    const { node = '', serviceAccount } = known(pod) ?? {};
+    if (pod === undefined || node === '') return;
+    const place = `${node} ${pod.metadata.namespace}/${serviceAccount}`;
+    const total = (counts.get(place) ?? 0) + by;
+    if (total === 0) counts.delete(place);
+    else counts.set(place, total);
   };
   const put = (key: string, pod: Pod | undefined): void => {
     count(pods.get(key), -1);

@@ -23,7 +23,7 @@ export function versionOf(have: Have): string {
 export type Owed = ReadonlyMap<string, Have>;
 
 /** No names; one set for all who want none. */
-const noNames: ReadonlySet<string> = new Set();
+export const noNames: ReadonlySet<string> = new Set();
 
 /** No resources. */
 export const noResources: readonly EncodedResource[] = Object.freeze([]);

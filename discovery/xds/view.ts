@@ -8,7 +8,7 @@ import type { Directory, ErasedTranslator, ResourceRef } from '../translate/tran
 import type { ResourceType } from '../xds-types.ts';
 import { Sharing } from './sharing.ts';
 import type { Slot, Slots } from './slots.ts';
-import { type Have, nothing, type Subscription } from './subscription.ts';
+import { type Have, noNames, nothing, type Subscription } from './subscription.ts';
 import type { Slicer } from './turns.ts';
 
 /** A stream's end of a view. */
@@ -333,8 +333,6 @@ export class View {
     if (!map.has(name)) map.set(name, before ?? nothing);
   }
 }
-
-const noNames: ReadonlySet<string> = new Set();
 
 /** A name that is watched, with its slot where the resource exists. */
 interface Held {

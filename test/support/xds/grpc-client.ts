@@ -2,6 +2,7 @@
 import * as http2 from 'node:http2';
 import { isIP } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
+import { parseHostPort } from '../../../config/host-port.ts';
 import { discoveryService } from '../../../discovery/xds/server.ts';
 import { deltaRequest, type Received, readDelta, readSotw, sotwRequest } from './client.ts';
 
@@ -33,9 +34,7 @@ export function connect(address: string, credentials = grpc.credentials.createIn
     'grpc.max_receive_message_length': -1,
     'grpc.use_local_subchannel_pool': 1,
     // Node refuses an address as the name of a TLS server.
-    ...(isIP(address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')) === 0
-      ? {}
-      : { 'grpc.ssl_target_name_override': 'localhost' }),
+    ...(isIP(parseHostPort(address)?.host ?? '') === 0 ? {} : { 'grpc.ssl_target_name_override': 'localhost' }),
   });
   return {
     open: (variant, headers = {}) => openStream(client, variant, headers),
