@@ -1,6 +1,6 @@
 // That no failure of a suite can be lost on the way to the last line of `npm test`.
 import { expect, test } from 'vitest';
-import { countsOf, formatCounts, noCounts, sumOf } from './counts.ts';
+import { countsOf, failuresOf, formatCounts, noCounts, sumOf } from './counts.ts';
 
 const report = (numbers: object, testResults: readonly object[] = []) =>
   JSON.stringify({
@@ -47,4 +47,31 @@ test('counts add up', () => {
   expect(sumOf([])).toEqual(noCounts);
   const one = { passed: 1, failed: 2, skipped: 3, known: 4 };
   expect(sumOf([one, one])).toEqual({ passed: 2, failed: 4, skipped: 6, known: 8 });
+});
+
+test('failures are told with their file, name and first message', () => {
+  const ended = {
+    exitCode: 1,
+    output: 'FAIL case-1: why\n1 passed, 1 failed\n',
+    report: report({}, [
+      {
+        name: 'a.test.ts',
+        status: 'failed',
+        assertionResults: [
+          { status: 'passed', fullName: 'good' },
+          { status: 'failed', fullName: 'bad', failureMessages: ['expected 1 to be 2', 'more'] },
+        ],
+      },
+      { name: 'b.test.ts', status: 'failed', message: 'does not load', assertionResults: [] },
+      { name: 'c.test.ts', status: 'passed', assertionResults: [] },
+    ]),
+  };
+  expect(failuresOf('vitest report', ended)).toEqual([
+    'a.test.ts: bad: expected 1 to be 2',
+    'b.test.ts: does not load',
+  ]);
+  expect(failuresOf('vitest report', { ...ended, report: '{' })).toEqual([]);
+  expect(failuresOf('vitest report', { ...ended, report: undefined })).toEqual([]);
+  expect(failuresOf('last line', ended)).toEqual(['FAIL case-1: why']);
+  expect(failuresOf('exit code', ended)).toEqual([]);
 });

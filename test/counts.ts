@@ -68,20 +68,68 @@ function fromLastLine(output: string): Counts | undefined {
   return { passed: Number(last[1]), failed: Number(last[2]), skipped: Number(last[3] ?? 0), known: 0 };
 }
 
+/**
+ * What failed, a text each: tests of a vitest report with their first message, lines of a suite's output that begin with
+ * `FAIL`. For the end of a long run, whose middle a reader may not have.
+ */
+export function failuresOf(counting: Counting, { output, report }: Ended): readonly string[] {
+  switch (counting) {
+    case 'exit code':
+      return [];
+    case 'vitest report':
+      return report === undefined ? [] : failedTests(report);
+    case 'last line':
+      return output.split('\n').filter((line) => line.startsWith('FAIL '));
+  }
+}
+
+function failedTests(report: string): readonly string[] {
+  return (parsed(report)?.testResults ?? []).flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0) return status === 'failed' ? [`${name}: ${message}`] : [];
+    return failed.map((test) => `${name}: ${test.fullName}: ${test.failureMessages?.[0] ?? 'no message'}`);
+  });
+}
+
 /** A file that could not be loaded has no tests to count, but counts as one that failed. */
-function fromVitest(report: string): Counts | undefined {
+function fromVitest(text: string): Counts | undefined {
+  const report = parsed(text);
+  if (report === undefined) return undefined;
+  const broken = report.testResults.filter(
+    ({ status, assertionResults }) => status === 'failed' && !assertionResults.some((test) => test.status === 'failed'),
+  ).length;
+  return {
+    passed: report.numPassedTests,
+    failed: report.numFailedTests + broken,
+    skipped: report.numPendingTests + report.numTodoTests,
+    known: 0,
+  };
+}
+
+/** What is read of vitest's JSON report. */
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly testResults: readonly VitestFile[];
+}
+
+interface VitestFile {
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  readonly assertionResults: readonly {
+    readonly status: string;
+    readonly fullName: string;
+    readonly failureMessages?: readonly string[];
+  }[];
+}
+
+/** Undefined for a report cut short. */
+function parsed(report: string): VitestReport | undefined {
   try {
-    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests, testResults } = JSON.parse(report);
-    const broken = testResults.filter(
-      (file: { status: string; assertionResults: readonly { status: string }[] }) =>
-        file.status === 'failed' && !file.assertionResults.some(({ status }) => status === 'failed'),
-    ).length;
-    return {
-      passed: numPassedTests,
-      failed: numFailedTests + broken,
-      skipped: numPendingTests + numTodoTests,
-      known: 0,
-    };
+    return JSON.parse(report);
   } catch {
     return undefined;
   }

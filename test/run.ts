@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { type Counts, countsOf, formatCounts, noCounts, sumOf } from './counts.ts';
+import { type Counts, countsOf, failuresOf, formatCounts, noCounts, sumOf } from './counts.ts';
 import { isPresent, parts, root, runsRootTests, type Suite, suites, vitestReport } from './suites.ts';
 
 interface Outcome {
@@ -10,8 +10,11 @@ interface Outcome {
   readonly counts: Counts;
   readonly seconds: number;
   readonly note?: string;
+  readonly failures?: readonly string[];
 }
 
+const shownFailures = 20;
+const shownOfFailure = 2000;
 const keptOutput = 1 << 20;
 const environment = {
   ...process.env,
@@ -57,8 +60,10 @@ async function runSuite(suite: Suite, prepared: ReadonlyMap<string, Promise<stri
   if (suite.counting === 'vitest report') await rm(vitestReport, { force: true });
   const { exitCode, output } = await execute(suite.command, suite.timeoutMs ?? 1_200_000);
   const report = await readFile(vitestReport, 'utf8').catch(() => undefined);
-  const counts = countsOf(suite.counting, { exitCode, output, report }, suite.knownFailures);
-  return { name: suite.name, counts, seconds: seconds(started), ...noteOn(suite, counts) };
+  const ended = { exitCode, output, report };
+  const counts = countsOf(suite.counting, ended, suite.knownFailures);
+  const failures = counts.failed > 0 ? failuresOf(suite.counting, ended) : [];
+  return { name: suite.name, counts, seconds: seconds(started), ...noteOn(suite, counts), failures };
 }
 
 /** A list of known failures may only shrink: says where it can. */
@@ -114,6 +119,13 @@ function printTable(outcomes: readonly Outcome[]): void {
   if (!runsRootTests) console.log('Tests in network namespaces (*.root.test.ts) were left out: they need root.');
 }
 
+/** Says once more what failed: of a long run, often only the end is kept. */
+function printFailures(outcomes: readonly Outcome[]): void {
+  const failures = outcomes.flatMap(({ failures = [] }) => failures);
+  for (const failure of failures.slice(0, shownFailures)) console.log(`\n✗ ${failure.slice(0, shownOfFailure)}`);
+  if (failures.length > shownFailures) console.log(`\n✗ and ${failures.length - shownFailures} more`);
+}
+
 const started = performance.now();
 const prepared = preparedParts();
 const wanted = process.argv.slice(2);
@@ -121,7 +133,10 @@ const chosen = suites.filter(({ name }) => wanted.length === 0 || wanted.include
 const outcomes: Outcome[] = [];
 for (const suite of chosen) outcomes.push(await runSuite(suite, prepared));
 if (chosen.length === 0) console.error(`no such suite; there are: ${suites.map(({ name }) => name).join(', ')}`);
-else printTable(outcomes);
+else {
+  printFailures(outcomes);
+  printTable(outcomes);
+}
 const total = sumOf(outcomes.map(({ counts }) => counts));
 console.log(`\nin ${seconds(started)} s`);
 console.log(formatCounts(total));
