@@ -34,8 +34,11 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const start = (watch: boolean, check: CheckObject = validate) =>
-  startFileSource({ path: folder, check, watch, now: Date.now }, store.sinkOf('files'));
+const start = (watch: boolean, check: CheckObject = validate, lossMs?: number) =>
+  startFileSource(
+    { path: folder, check, watch, now: Date.now, ...(lossMs === undefined ? {} : { lossMs }) },
+    store.sinkOf('files'),
+  );
 const write = (name: string, text: string): Promise<void> => writeFile(join(folder, name), text);
 const codes = (): readonly string[] => store.findings().map((finding) => finding.code);
 
@@ -98,6 +101,33 @@ test('keeps the last good version of an object and of a file that became bad, an
   await write('b.yaml', service('b', 81));
   await until(() => codes().length === 0);
   expect(store.get('Service', 'shop/b')?.spec?.ports?.[0]?.port).toBe(81);
+});
+
+test('a file that is emptied or moved away while it is saved loses nothing, and what is gone for good goes', async () => {
+  await write('a.yaml', service('a'));
+  await write('b.yaml', service('b'));
+  await using _source = await start(true, validate, 1_000);
+  let losses = 0;
+  store.subscribe(() => {
+    if (store.count('Service') < 2) losses++;
+  });
+  const saves = [
+    () => write('a.yaml', ''),
+    () => write('a.yaml', '# the first lines of a longer text\n'),
+    () => rename(join(folder, 'a.yaml'), join(folder, 'a.yaml~')),
+  ];
+  for (const [i, interrupted] of saves.entries()) {
+    await interrupted();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await write('a.yaml', service('a', i + 1));
+    await until(() => store.get('Service', 'shop/a')?.spec?.ports?.[0]?.port === i + 1);
+  }
+  await rename(join(folder, 'b.yaml'), join(folder, 'c.yaml'));
+  await until(() => store.originOf('Service', 'shop/b')?.file.endsWith('c.yaml') === true);
+  expect(losses).toBe(0);
+  await write('a.yaml', '');
+  await rm(join(folder, 'c.yaml'));
+  await until(() => store.count('Service') === 0);
 });
 
 test('the first of two definitions counts; when it goes the second one does', async () => {

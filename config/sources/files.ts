@@ -19,12 +19,19 @@ export interface FileSourceOptions {
   readonly watch: boolean;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /**
+   * Milliseconds, 100 by default, that what a file lost must have been away before it is believed to be gone: many
+   * programs save by emptying a file, or by moving it away, first.
+   */
+  readonly lossMs?: number;
 }
 
 /** Files read at most, and folder levels. */
 const limits = { files: 20_000, levels: 20 } as const;
-/** Milliseconds in which the events of one save are taken together. */
+/** A folder is read when no event came for this many milliseconds: the events of one save are taken together. */
 const settleMs = 10;
+/** Milliseconds after which it is read although events still come. */
+const longestSettleMs = 200;
 /** Milliseconds between looks at a folder whose events may be lost. */
 const pollMs = 2_000;
 
@@ -51,10 +58,15 @@ class FileSource implements Source {
   readonly name: string;
   readonly #options: FileSourceOptions;
   readonly #sink: SourceSink;
+  readonly #lossMs: number;
   #files: ReadonlyMap<string, FileState> = new Map();
   #published: ReadonlyMap<string, { readonly found: FoundObject; readonly file: string }> = new Map();
   #watcher: FSWatcher | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** When the folder is to be read at the latest, by `performance.now()`. */
+  #readBy: number | undefined;
+  /** Files that lost objects and still count as they were, and since when, by `performance.now()`. */
+  #losses: ReadonlyMap<string, number> = new Map();
   #poll: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #closed = false;
@@ -62,6 +74,7 @@ class FileSource implements Source {
   constructor(options: FileSourceOptions, sink: SourceSink) {
     this.#options = options;
     this.#sink = sink;
+    this.#lossMs = options.lossMs ?? 100;
     this.name = options.path;
   }
 
@@ -98,12 +111,18 @@ class FileSource implements Source {
     if (this.#watcher === watcher) this.#watcher = undefined;
   }
 
-  #soon(): void {
-    if (this.#timer !== undefined || this.#closed) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#running = this.#running.then(() => this.#scan());
-    }, settleMs);
+  #soon(quietMs = settleMs): void {
+    if (this.#closed) return;
+    const now = performance.now();
+    this.#readBy ??= now + longestSettleMs;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => {
+        this.#readBy = undefined;
+        this.#running = this.#running.then(() => this.#scan());
+      },
+      Math.min(quietMs, Math.max(0, this.#readBy - now)),
+    );
   }
 
   async #scan(): Promise<void> {
@@ -128,10 +147,30 @@ class FileSource implements Source {
     const files = new Map<string, FileState>();
     for (const file of listing.files) files.set(file, await this.#readIfChanged(file));
     const previous = this.#files;
-    this.#files = files;
+    this.#files = this.#withoutFreshLosses(files, performance.now());
     this.#publish(previous);
     this.#sink.report(path, listing.diagnostics);
     this.#sink.status({ synced: true, connected: true, since: now() });
+    if (this.#losses.size > 0) this.#soon(this.#lossMs);
+  }
+
+  /** `read`, except that files which have only just lost objects count as they were. What another file holds now is not lost. */
+  #withoutFreshLosses(read: ReadonlyMap<string, FileState>, now: number): ReadonlyMap<string, FileState> {
+    const changed = [...this.#files].filter(([file, before]) => read.get(file) !== before);
+    const since = this.#losses;
+    const losses = new Map<string, number>();
+    this.#losses = losses;
+    if (changed.length === 0) return read;
+    const held = new Set([...read.values()].flatMap(({ objects }) => [...objects.keys()]));
+    const result = new Map(read);
+    for (const [file, before] of changed) {
+      if ([...before.objects.keys()].every((key) => held.has(key))) continue;
+      const lostAt = since.get(file) ?? now;
+      if (now - lostAt >= this.#lossMs) continue;
+      losses.set(file, lostAt);
+      result.set(file, before);
+    }
+    return result;
   }
 
   async #readIfChanged(file: string): Promise<FileState> {
