@@ -2,13 +2,14 @@
 import type { KeyObject } from 'node:crypto';
 import { element, oid, sequence } from './der-write.ts';
 
-/** A signature algorithm by its X.509 object identifier (RFC 5758, RFC 8017). */
+/** A signature algorithm of X.509 (RFC 5758, RFC 8017). */
 export interface SignatureAlgorithm {
-  readonly oid: string;
   readonly hash: 'sha256' | 'sha384' | 'sha512';
   readonly key: 'rsa' | 'ec';
   /** The encoded AlgorithmIdentifier. */
   readonly identifier: Buffer;
+  /** All encodings that readers must take for it; those of RSA may lack their NULL (RFC 4055, section 5). */
+  readonly accepted: readonly Buffer[];
 }
 
 export const rsaKeyOid = '1.2.840.113549.1.1.1';
@@ -25,7 +26,8 @@ const hashOfCurve: ReadonlyMap<string, SignatureAlgorithm['hash']> = new Map([
   ['secp521r1', 'sha512'],
 ]);
 const derNull = element(0x05, Buffer.alloc(0));
-const algorithms: readonly SignatureAlgorithm[] = [
+/** The accepted ones. */
+export const algorithms: readonly SignatureAlgorithm[] = [
   rsa('1.2.840.113549.1.1.11', 'sha256'),
   rsa('1.2.840.113549.1.1.12', 'sha384'),
   rsa('1.2.840.113549.1.1.13', 'sha512'),
@@ -34,9 +36,10 @@ const algorithms: readonly SignatureAlgorithm[] = [
   ec('1.2.840.10045.4.3.4', 'sha512'),
 ];
 
-/** The algorithm of that object identifier; undefined for those not accepted (MD5, SHA-1, Ed25519, PSS, …). */
-export function signatureAlgorithm(dotted: string | undefined): SignatureAlgorithm | undefined {
-  return algorithms.find((algorithm) => algorithm.oid === dotted);
+/** What an encoded AlgorithmIdentifier means; undefined for those not accepted (MD5, SHA-1, Ed25519, PSS, …). */
+export function signatureAlgorithm(identifier: Buffer | undefined): SignatureAlgorithm | undefined {
+  if (identifier === undefined) return undefined;
+  return algorithms.find(({ accepted }) => accepted.some((encoding) => encoding.equals(identifier)));
 }
 
 /** What a CA key signs with: SHA-256, or the hash of its curve's strength. Undefined for keys that cannot sign here. */
@@ -77,9 +80,11 @@ export function weaknessOfRsa(bits: number, exponent: bigint): string | undefine
 }
 
 function rsa(dotted: string, hash: SignatureAlgorithm['hash']): SignatureAlgorithm {
-  return { oid: dotted, hash, key: 'rsa', identifier: sequence(oid(dotted), derNull) };
+  const identifier = sequence(oid(dotted), derNull);
+  return { hash, key: 'rsa', identifier, accepted: [identifier, sequence(oid(dotted))] };
 }
 
 function ec(dotted: string, hash: SignatureAlgorithm['hash']): SignatureAlgorithm {
-  return { oid: dotted, hash, key: 'ec', identifier: sequence(oid(dotted)) };
+  const identifier = sequence(oid(dotted));
+  return { hash, key: 'ec', identifier, accepted: [identifier] };
 }

@@ -1,16 +1,19 @@
 // Certificate signing requests: what is accepted, and a table of hostile ones with the reason each is refused for.
+
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatPem } from '../config/pem.ts';
 import { ecKeys, makeCsr, makeCsrDer, rsaKeys } from '../test/support/csr.ts';
 import { openssl } from '../test/support/openssl.ts';
 import { checkCsr } from './csr.ts';
-import { sequence } from './der-write.ts';
+import { oid, sequence, setOf } from './der-write.ts';
 import { isRefused } from './refusal.ts';
 
 const keys = ecKeys();
 const good = makeCsrDer(keys);
 const label = 'CERTIFICATE REQUEST';
+const rsaSha256 = '1.2.840.113549.1.1.11';
+const ecSha256 = '1.2.840.10045.4.3.2';
 
 describe('accepted', () => {
   const requests: readonly (readonly [string, string])[] = [
@@ -19,6 +22,7 @@ describe('accepted', () => {
     ['RSA 2048', makeCsr(rsaKeys())],
     ['RSA 3072 with SHA-512', makeCsr(rsaKeys(3072), { hash: 'sha512' })],
     ['with line ends of Windows', makeCsr(keys).replaceAll('\n', '\r\n')],
+    ['RSA without the NULL of its algorithm', makeCsr(rsaKeys(), { identifier: sequence(oid(rsaSha256)) })],
     ['no names at all', makeCsr(keys, { uris: [] })],
     ['made by openssl', openssl(['req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout', 'k', '-subj', '/CN=x'])],
   ];
@@ -40,6 +44,12 @@ describe('refused', () => {
     ['a bad signature', formatPem(label, flipped), /not signed by the key/],
     ['a signature of another key', makeCsr(keys, { signedBy: ecKeys() }), /not signed by the key/],
     ['a signature of another kind of key', makeCsr(keys, { signedBy: rsaKeys() }), /signature algorithm/],
+    ['an algorithm that is a SET', makeCsr(keys, { identifier: setOf(oid(ecSha256)) }), /signature algorithm/],
+    [
+      'an algorithm with more',
+      makeCsr(keys, { identifier: sequence(oid(ecSha256), oid('1.2.3')) }),
+      /signature algorithm/,
+    ],
     ['Ed25519', ed25519, /neither RSA nor EC/],
     ['P-521', makeCsr(ecKeys('secp521r1')), /neither RSA nor EC/],
     ['secp256k1', makeCsr(ecKeys('secp256k1')), /neither RSA nor EC/],

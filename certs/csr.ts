@@ -42,7 +42,7 @@ export async function checkCsr(pem: string): Promise<CheckedCsr | Refusal> {
     return refused('the CSR is not a PKCS #10 request');
   }
   const key = publicKeyOf(keyInfo);
-  const algorithm = signatureAlgorithm(oidOf(algorithmId?.children[0]));
+  const algorithm = signatureAlgorithm(algorithmId?.raw);
   const signature = bitsOf(signatureBits);
   if (isRefused(key)) {
     return key;

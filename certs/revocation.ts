@@ -4,7 +4,7 @@ import { formatPem, parsePem } from '../config/pem.ts';
 import { signatureAlgorithm } from './algorithm.ts';
 import type { TrustBundle } from './bundle.ts';
 import { type Certificate, isIssuedBy, parseCertificates } from './certificate.ts';
-import { bitsOf, elementsOf, oidOf, parseDer, type ShallowElement, tags, timeOf } from './der.ts';
+import { bitsOf, elementsOf, type ShallowElement, tags, timeOf } from './der.ts';
 import { isRefused, type Refusal, refused } from './refusal.ts';
 import type { Signer } from './signer.ts';
 
@@ -27,7 +27,8 @@ interface RevocationList {
   readonly signed: Buffer;
   /** Encoded Name. */
   readonly issuer: Buffer;
-  readonly algorithm: string | undefined;
+  /** Encoded AlgorithmIdentifier. */
+  readonly algorithm: Buffer;
   readonly signature: Buffer | undefined;
   readonly notBefore: number;
   readonly notAfter: number | undefined;
@@ -128,12 +129,11 @@ function parseList(der: Buffer): RevocationList | Refusal {
   const notBefore = timeOf(from);
   if (issuer?.tag !== tags.sequence || notBefore === undefined) return malformed;
   if (algorithm === undefined || named?.raw.equals(algorithm.raw) !== true) return malformed;
-  const identifier = parseDer(algorithm.raw);
   return {
     der,
     signed: body.raw,
     issuer: issuer.raw,
-    algorithm: isRefused(identifier) ? undefined : oidOf(identifier.children[0]),
+    algorithm: algorithm.raw,
     signature: bitsOf(signature),
     notBefore,
     notAfter: timeOf(until),

@@ -1,6 +1,6 @@
 // Certificate signing requests for tests: proper ones, and ones that are wrong in one respect.
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { signatureAlgorithm } from '../../certs/algorithm.ts';
+import { algorithms } from '../../certs/algorithm.ts';
 import { bitString, context, octetString, oid, sequence, setOf, unsignedInteger } from '../../certs/der-write.ts';
 import { nameOf } from '../../certs/issue.ts';
 import { formatPem } from '../../config/pem.ts';
@@ -16,6 +16,8 @@ export interface CsrOptions {
   /** The key whose signature the request bears, where it is not its own. */
   readonly signedBy?: KeyPair;
   readonly hash?: 'sha256' | 'sha384' | 'sha512';
+  /** The encoded AlgorithmIdentifier beside the signature, where it is not the proper one. */
+  readonly identifier?: Buffer;
 }
 
 /** An EC pair on the curve. */
@@ -31,10 +33,6 @@ export function rsaKeys(modulusLength = 2048): KeyPair {
 /** A request as DER, in the layout that Go's x509 package writes. */
 export function makeCsrDer(keys: KeyPair, options: CsrOptions = {}): Buffer {
   const signer = options.signedBy ?? keys;
-  const dotted =
-    signer.privateKey.asymmetricKeyType === 'rsa'
-      ? { sha256: '1.2.840.113549.1.1.11', sha384: '1.2.840.113549.1.1.12', sha512: '1.2.840.113549.1.1.13' }
-      : { sha256: '1.2.840.10045.4.3.2', sha384: '1.2.840.10045.4.3.3', sha512: '1.2.840.10045.4.3.4' };
   const hash = options.hash ?? 'sha256';
   const subject =
     options.commonName === undefined ? nameOf([['2.5.4.10', 'x']]) : nameOf([['2.5.4.3', options.commonName]]);
@@ -51,8 +49,13 @@ export function makeCsrDer(keys: KeyPair, options: CsrOptions = {}): Buffer {
     keys.publicKey.export({ format: 'der', type: 'spki' }),
     context(0, request, 'constructed'),
   );
-  const identifier = signatureAlgorithm(dotted[hash])?.identifier ?? Buffer.alloc(0);
-  return sequence(info, identifier, bitString(sign(hash, info, signer.privateKey)));
+  const key = signer.privateKey.asymmetricKeyType;
+  const algorithm = algorithms.find((one) => one.key === key && one.hash === hash);
+  return sequence(
+    info,
+    options.identifier ?? algorithm?.identifier ?? Buffer.alloc(0),
+    bitString(sign(hash, info, signer.privateKey)),
+  );
 }
 
 /** A request as PEM. */
