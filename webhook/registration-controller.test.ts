@@ -144,10 +144,10 @@ class MemoryApi implements WebhookConfigurationApi {
 
 const metrics = { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: () => {}, patched: () => {} };
 
-function controllerOf(api: MemoryApi, log: (message: string) => void = () => {}): RegistrationController {
+function controllerOf(api: MemoryApi, log: (message: string) => void = () => {}, restMs = 1): RegistrationController {
   const sleep = (_ms: number, signal: AbortSignal) =>
     new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, 1);
+      const timer = setTimeout(resolve, restMs);
       signal.addEventListener('abort', () => {
         clearTimeout(timer);
         resolve();
@@ -211,6 +211,18 @@ describe('controller', () => {
     await expect.poll(() => bundlesOf(api, 'istio-revision-tag-prod')?.[0]).toBe(base64('ROOT'));
     controller.setRoots('NEXT');
     await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[0]).toBe(base64('NEXT'));
+  });
+
+  test('takes a new root at once, also while it rests before it tries again', async () => {
+    const api = new MemoryApi();
+    api.put(validatorConfiguration(options));
+    api.dryRuns.push('created', 'created', 'created');
+    await using controller = controllerOf(api, undefined, 3_600_000);
+    controller.start();
+    const name = 'istio-validator-istio-system';
+    await expect.poll(() => api.dryRuns.length).toBe(2);
+    controller.setRoots('NEXT');
+    await expect.poll(() => bundlesOf(api, name)).toEqual([base64('NEXT')]);
   });
 
   test('tries each configuration by an object that it is for', async () => {

@@ -124,6 +124,8 @@ export class RegistrationController implements AsyncDisposable {
   /** What the log was told last about a configuration: the same is not said again. */
   readonly #told = new Map<string, string>();
   #caPem: string;
+  /** Aborted, and made anew, when the roots change: what rests is looked at again. */
+  #roots = new AbortController();
 
   constructor(options: RegistrationControllerOptions) {
     this.#options = options;
@@ -149,6 +151,8 @@ export class RegistrationController implements AsyncDisposable {
   /** Another root is in force from now on. */
   setRoots(caPem: string): void {
     this.#caPem = caPem;
+    this.#roots.abort();
+    this.#roots = new AbortController();
     for (const configuration of this.#latest.values()) this.#seen(configuration);
   }
 
@@ -187,7 +191,8 @@ export class RegistrationController implements AsyncDisposable {
   }
 
   async #pause(milliseconds: number): Promise<void> {
-    await this.#options.sleep(milliseconds, this.#stop.signal).catch(() => undefined);
+    const signal = AbortSignal.any([this.#stop.signal, this.#roots.signal]);
+    await this.#options.sleep(milliseconds, signal).catch(() => undefined);
   }
 
   /** One attempt to bring a configuration to its state: `again` where it is to be looked at anew after a pause. */
