@@ -1,10 +1,10 @@
 // Certificate signing requests: what is accepted, and a table of hostile ones with the reason each is refused for.
 
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { formatPem } from '../config/pem.ts';
 import { ecKeys, makeCsr, makeCsrDer, rsaKeys } from '../test/support/csr.ts';
 import { openssl } from '../test/support/openssl.ts';
+import { fc } from '../test/support/property.ts';
 import { checkCsr } from './csr.ts';
 import { oid, sequence, setOf } from './der-write.ts';
 import { isRefused } from './refusal.ts';

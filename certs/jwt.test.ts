@@ -1,8 +1,8 @@
 // Tokens: which are accepted, and a table of hostile ones with the reason each is refused for.
 import { createHmac, generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { accepted, memoryStore, rootOptions } from '../test/support/certificate-server.ts';
+import { fc } from '../test/support/property.ts';
 import { type Authenticator, authenticateBy, type CallerFacts } from './caller.ts';
 import { systemEnvironment } from './environment.ts';
 import { cachedKeys, discoveredJwks, fixedKeys, parseJwks } from './jwks.ts';

@@ -1,8 +1,9 @@
 // Revocation lists made by openssl: which are taken, and why others are not.
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
 import { formatPem, parsePem } from '../config/pem.ts';
 import { makeCa, pluggedFilesOf } from '../test/support/plugged-ca.ts';
+import { fc } from '../test/support/property.ts';
 import { Authority, type AuthoritySource, type AuthorityState, revocationsOf } from './authority.ts';
 import { systemEnvironment } from './environment.ts';
 import { readPlugged } from './plugged.ts';

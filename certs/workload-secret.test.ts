@@ -45,7 +45,7 @@ describe('workload secrets', () => {
   });
 
   test('are renewed with a new key at half their life', async () => {
-    const { secrets } = await setUp({ lifetimeSeconds: () => 2 });
+    const { secrets } = await setUp({ lifetimeSeconds: () => 4 });
     const lease = accepted(secrets.acquire(web, 'a'));
     const first = await lease.ready();
     const next = await new Promise<WorkloadSecret>((resolve) => void lease.subscribe(resolve));
@@ -101,7 +101,9 @@ describe('workload secrets', () => {
     acknowledge(1, 'ROOTCA');
     expect(await driver.tick()).toBe('sign-new');
     expect((await driver.status()).laggards).toEqual(['db-1', 'web-1']);
-    await sleep(100);
+    const signers = () => leases.map((lease) => lease.current()?.signerId);
+    const { id } = authority.state.signer;
+    await expect.poll(signers, { timeout: 10_000 }).toEqual([id, id]);
     acknowledge(0, 'default');
     expect((await driver.status()).laggards).toEqual(['db-1']);
     // A proxy that has gone holds nothing up.

@@ -1,8 +1,8 @@
 // Secrets of Gateways and DestinationRules: which are usable, and why the others are not.
 import { generateKeyPairSync } from 'node:crypto';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openssl } from '../test/support/openssl.ts';
+import { fc } from '../test/support/property.ts';
 import { caOf, keyPairOf } from './credential.ts';
 import { parseCredentialName, secretNamesOf } from './credential-name.ts';
 import type { Diagnostic } from './diagnostic.ts';

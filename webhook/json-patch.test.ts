@@ -1,8 +1,9 @@
 // Tables and properties of JSON Patches: each leads from one value to the other, judged by another library.
-import fc from 'fast-check';
+
 import { applyPatch } from 'rfc6902';
 import { describe, expect, test } from 'vitest';
 import { plainJson } from '../test/support/plain-json.ts';
+import { fc } from '../test/support/property.ts';
 import { createPatch } from './json-patch.ts';
 
 describe('createPatch', () => {

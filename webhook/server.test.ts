@@ -80,11 +80,12 @@ interface Drip {
 function converse(headers: string, body: readonly Buffer[], drip?: Drip): Promise<string> {
   return new Promise((resolve) => {
     let heard = '';
+    let dripping: NodeJS.Timeout | undefined;
     const socket = tlsConnect({ host: '127.0.0.1', port: server.port, rejectUnauthorized: false }, () => {
       socket.write(headers);
       for (const part of body) socket.write(part);
+      if (drip !== undefined) dripping = setInterval(() => socket.write(drip.text), drip.every);
     });
-    const dripping = drip === undefined ? undefined : setInterval(() => socket.write(drip.text), drip.every);
     const end = () => {
       clearInterval(dripping);
       socket.destroy();
@@ -292,21 +293,23 @@ describe('bad calls', () => {
 });
 
 test('closes at once, whoever is connected, and answers what is under way', async () => {
-  let answer = (): void => undefined;
-  const answered = new Promise<readonly []>((resolve) => {
-    answer = () => resolve([]);
-  });
-  const closing = await startWebhookServer({ ...options, validators: { object: () => answered } });
+  const asked = Promise.withResolvers<void>();
+  const answered = Promise.withResolvers<readonly []>();
+  const object = () => {
+    asked.resolve();
+    return answered.promise;
+  };
+  const closing = await startWebhookServer({ ...options, validators: { object } });
   const at = { host: '127.0.0.1', port: closing.port, rejectUnauthorized: false };
   // As an API server opens one that it then does not need.
   const silent = tlsConnect(at);
   silent.on('error', () => undefined);
   await new Promise((resolve) => silent.once('secureConnect', resolve));
   const call = send('/validate', review(gateway(80), gatewayRequest), { port: closing.port });
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await asked.promise;
   const closed = closing.close();
   await new Promise((resolve) => silent.once('close', resolve));
-  answer();
+  answered.resolve([]);
   expect((await call).status).toBe(200);
   await closed;
 }, 4_000);

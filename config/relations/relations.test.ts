@@ -1,6 +1,7 @@
 // Relations of each kind, one case each.
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { checkObject } from '../check.ts';
 import type { AnyObject } from '../kinds/kinds.ts';
 import { defaultMeshConfig } from '../mesh.ts';

@@ -1,6 +1,7 @@
 // Hosts within others, and hosts that overlap.
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { hostWithin, overlapsOf, withinAny, withoutSniPrefix } from './hosts.ts';
 
 test.each([

@@ -49,7 +49,7 @@ test('stand for the ConfigMap, and are followed through the swap of a link', asy
   expect(store.synced).toBe(true);
   expect(store.originOf('ConfigMap', 'istio-system/istio')).toEqual({ file: join(folder, 'mesh'), line: 1, column: 1 });
   await mount('..2', { mesh: 'trustDomain: a.example\n' });
-  await expect.poll(data, { timeout: 5_000 }).toEqual({ mesh: 'trustDomain: a.example\n' });
+  await expect.poll(data).toEqual({ mesh: 'trustDomain: a.example\n' });
   expect(findings()).toEqual([]);
 });
 
@@ -58,7 +58,7 @@ test('keep the last good one, and say at which line the new one is bad', async (
   await start();
   await mount('..2', { mesh: '# new\ntrustDomain: b.example\nproxyListenPort: x\n', meshNetworks: '[' });
   await expect
-    .poll(findings, { timeout: 5_000 })
+    .poll(findings)
     .toEqual([
       '…/mesh:3:1: error[wrong-type] proxyListenPort: must be a whole number, not a string',
       '…/mesh:1:1: warning[kept-last-good] the last valid version stays in force',
@@ -68,16 +68,16 @@ test('keep the last good one, and say at which line the new one is bad', async (
   // What a rule finds has a line as well.
   await mount('..3', { mesh: 'trustDomain: c.example\n\nconnectTimeout: 0s\n', meshNetworks: '' });
   await expect
-    .poll(findings, { timeout: 5_000 })
+    .poll(findings)
     .toEqual([
       '…/mesh:3:1: error[invalid-value] connectTimeout: must be from 1 ms to 1 h',
       '…/mesh:1:1: warning[kept-last-good] the last valid version stays in force',
     ]);
   await rm(join(folder, 'mesh'));
-  await expect.poll(findings, { timeout: 5_000 }).toContain('…/mesh:1:1: error[file-unreadable] is not there');
+  await expect.poll(findings).toContain('…/mesh:1:1: error[file-unreadable] is not there');
   expect(data()?.['mesh']).toBe('trustDomain: a.example\n');
   await writeFile(join(folder, 'mesh'), 'trustDomain: d.example\n');
-  await expect.poll(data, { timeout: 5_000 }).toMatchObject({ mesh: 'trustDomain: d.example\n' });
+  await expect.poll(data).toMatchObject({ mesh: 'trustDomain: d.example\n' });
   expect(findings()).toEqual([]);
 });
 

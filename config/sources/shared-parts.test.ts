@@ -1,6 +1,7 @@
 // That sharing changes no value, and that what is equal is one and the same afterwards.
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { shareParts } from './shared-parts.ts';
 
 const pod = (name: string, app: string) => ({

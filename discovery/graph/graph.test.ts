@@ -1,6 +1,7 @@
 // The graph: tracking, cut-off, absence, collections and indexes, and that incremental equals from scratch.
-import fc from 'fast-check';
+
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { collection, index } from './collect.ts';
 import { Graph, input, type Query, query } from './graph.ts';
 

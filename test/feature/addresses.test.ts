@@ -7,8 +7,7 @@ import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { anyHost } from '../../cmd/any-host.ts';
 import { typeUrls } from '../../discovery/xds-types.ts';
-import { type DiscoveryPorts, startDiscovery, type TestDiscovery } from '../support/discovery.ts';
-import { freePort } from '../support/ports.ts';
+import { type DiscoveryPorts, freePorts, startDiscovery, type TestDiscovery } from '../support/discovery.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { connect } from '../support/xds/grpc-client.ts';
 
@@ -19,7 +18,7 @@ const reachable = (yes: boolean, host: string): boolean => yes && (hasV6 || host
 const statusOf = (url: string): Promise<number> =>
   new Promise((resolve) => {
     if (url.startsWith('http:')) {
-      fetch(url, { signal: AbortSignal.timeout(3_000) }).then(
+      fetch(url, { signal: AbortSignal.timeout(20_000) }).then(
         ({ status }) => resolve(status),
         () => resolve(0),
       );
@@ -67,14 +66,11 @@ describe.each<readonly [string, readonly string[], readonly string[]]>([
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'addresses-'));
-    const found = new Set<number>();
-    while (found.size < 5) found.add(await freePort());
-    const [plain, secureGrpc, http, https, monitoring] = [...found] as [number, number, number, number, number];
-    const ports: DiscoveryPorts = { grpc: plain, secureGrpc, http, https, monitoring };
+    const ports = await freePorts('127.0.0.1');
     const flags = [
-      ...['--grpcAddr', `${host}:${plain}`, '--secureGRPCAddr', `${host}:${secureGrpc}`],
-      ...['--httpAddr', `${host}:${http}`, '--httpsAddr', `${host}:${https}`],
-      ...['--monitoringAddr', `${host}:${monitoring}`, '--stateDir', join(folder, 'state')],
+      ...['--grpcAddr', `${host}:${ports.grpc}`, '--secureGRPCAddr', `${host}:${ports.secureGrpc}`],
+      ...['--httpAddr', `${host}:${ports.http}`, '--httpsAddr', `${host}:${ports.https}`],
+      ...['--monitoringAddr', `${host}:${ports.monitoring}`, '--stateDir', join(folder, 'state')],
     ];
     const address = host === '' ? '127.0.0.1' : host;
     plane = await startDiscovery({ configFolder: folder, address, ports, flags });

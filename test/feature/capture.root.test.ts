@@ -232,8 +232,8 @@ test('an edit of the folder changes captured traffic at once', async () => {
   const spec = { ...virtualService.spec, http: [{ directResponse: { status: 410 } }] };
   await writeFile(file, yaml([{ ...virtualService, spec }]));
   const gone = async () => (await podOf('client').fetch(`http://${host}/`)).status === 410;
-  await waitFor('the edit to reach the sidecar', gone, { timeoutMs: 5_000 });
+  await waitFor('the edit to reach the sidecar', gone);
   await writeFile(file, yaml([virtualService]));
   const back = async () => (await podOf('client').fetch(`http://${host}/`)).status === 200;
-  await waitFor('the former route to come back', back, { timeoutMs: 5_000 });
+  await waitFor('the former route to come back', back);
 });

@@ -58,7 +58,7 @@ async function stored(): Promise<readonly string[]> {
 
 beforeAll(async () => {
   server = await startApiServer({ flags: ['--feature-gates=WatchList=false'] });
-  await each(objects, (i) => server.client.request('POST', folder, configMap(i, 0)));
+  await each(objects, (i) => server.client.create(configMap(i, 0)));
   chaos = await startKubeChaos(server, randomOf(13));
   chaos.behave({ fail: 0.3 });
   api = openKubeApi(await kubeconfigAccess(await leastPrivilege(server, chaos.url)));

@@ -198,7 +198,9 @@ test('a second replica takes over: what proxies have is not sent again, what cha
     expect(await holder()).toBe('istiod-1');
     await discovery.child.kill();
     discovery = second;
-    await waitFor('all proxies at the second replica', async () => (await proxiesInSync()) === workloads.length);
+    // Envoy's next try may be 16 s away after one that failed while no replica was there.
+    const atSecond = async () => (await proxiesInSync()) === workloads.length;
+    await waitFor('all proxies at the second replica', atSecond, { timeoutMs: 40_000 });
     const sizes = await meanSizes();
     expect([...sizes.keys()].sort()).toEqual(['Cluster', 'ClusterLoadAssignment', 'Listener', 'RouteConfiguration']);
     expect([...sizes].filter(([, bytes]) => bytes > emptyBytes)).toEqual([]);

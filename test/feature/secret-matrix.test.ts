@@ -4,7 +4,7 @@ import { credentials } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { typeUrls } from '../../discovery/xds-types.ts';
 import { type IdentityMesh, startIdentityMesh } from '../support/identity-mesh.ts';
-import { sleep } from '../support/wait.ts';
+import { waitFor } from '../support/wait.ts';
 import { sidecarNode } from '../support/xds/client.ts';
 import { connect, type GrpcConnection } from '../support/xds/grpc-client.ts';
 
@@ -47,7 +47,10 @@ interface Caller {
   readonly serviceAccount: string;
 }
 
-/** Asks for all names in one stream: what came, by name; or the status that ended it. */
+/**
+ * Asks for all names in one stream, and then for the name table: what came by the time that it is there, and the caller's
+ * own certificate and roots are, which come later to those that get any; or the status that ended it.
+ */
 async function ask(variant: 'delta' | 'sotw', caller: Caller): Promise<ReadonlyMap<string, string> | number> {
   const headers = caller.token === undefined ? {} : { authorization: `Bearer ${caller.token}` };
   const stream = (caller.connection ?? secure).open(variant, headers);
@@ -59,12 +62,24 @@ async function ask(variant: 'delta' | 'sotw', caller: Caller): Promise<ReadonlyM
   } else {
     stream.sotw({ node, typeUrl, resourceNames: names });
   }
-  const ended = await Promise.race([stream.status.then(({ code }) => code), sleep(400).then(() => undefined)]);
+  stream[variant]({ typeUrl: typeUrls.nameTable });
+  let ended: number | undefined;
+  void stream.status.then(({ code }) => {
+    ended = code;
+  });
+  const secretsNow = () =>
+    stream.received.filter((one) => one.typeUrl === typeUrl).flatMap(({ resources }) => [...resources]);
+  const hasIdentity = (): boolean => {
+    const certificates = secretsNow().filter(([, text]) => text.includes('BEGIN CERTIFICATE'));
+    const own = certificates.filter(([, text]) => text.includes('PRIVATE KEY'));
+    return own.length > 0 && certificates.length > own.length;
+  };
+  await waitFor('all answers', () => {
+    const isAnswered = stream.received.some((one) => one.typeUrl === typeUrls.nameTable);
+    return ended !== undefined || (isAnswered && (caller.connection === plain || hasIdentity()));
+  });
   stream.end();
-  if (ended !== undefined) {
-    return ended;
-  }
-  return new Map(stream.received.flatMap(({ resources }) => [...resources]));
+  return ended ?? new Map(secretsNow());
 }
 
 const own = ['kubernetes://shop-cert', 'kubernetes://default/shop-cert', 'kubernetes://default/shop-cert-cacert'];

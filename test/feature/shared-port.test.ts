@@ -165,7 +165,7 @@ test('a certificate from files is what both TLS ports show, also a renewed one, 
     expect(await nameAt(port, one.cert, 'one.test')).toBe('one.test true');
   expect(plane.identity.roots.current().trim()).toBe(one.cert.trim());
   await write(two);
-  await expect.poll(() => plane.identity.roots.current().trim(), { timeout: 5_000 }).toBe(two.cert.trim());
+  await expect.poll(() => plane.identity.roots.current().trim()).toBe(two.cert.trim());
   for (const port of [ports.https, ports.secure?.port])
     expect(await nameAt(port, two.cert, 'two.test')).toBe('two.test true');
 });
@@ -187,6 +187,6 @@ test('the certificate takes the name of the mesh’s discovery address', async (
   plane.store.sinkOf('test').apply([{ kind: 'ConfigMap', key: 'istio-system/istio', object }]);
   const ca = plane.identity.roots.current();
   const trusted = () => nameAt(ports.https, ca, 'mesh.example.com').catch(() => 'not trusted');
-  await expect.poll(trusted, { timeout: 5_000 }).toMatch(/ true$/);
+  await expect.poll(trusted).toMatch(/ true$/);
   expect(await readdir(join(folder, 'state'))).toContain('ca');
 });

@@ -175,5 +175,5 @@ test('the server sees the client as a gRPC one that acknowledged what it got', a
     }
     return true;
   };
-  await waitFor('everything to be acknowledged', acknowledged, { timeoutMs: 5_000 });
+  await waitFor('everything to be acknowledged', acknowledged);
 });

@@ -1,10 +1,11 @@
 // Reading objects: never throws, never aliases or changes its input, and reads its own output to the same.
-import fc from 'fast-check';
+
 import { expect, test } from 'vitest';
 import { checkObject } from '../../config/check.ts';
 import type { KindDef } from '../../config/kinds/kind.ts';
 import { kindNames, kinds } from '../../config/kinds/kinds.ts';
 import { validateObject } from '../../config/validate.ts';
+import { fc } from '../support/property.ts';
 
 /** JSON values, with keys and texts that schemas, prototypes and parsers care about. */
 const word = fc.oneof(

@@ -1,5 +1,5 @@
 // Properties of the injection webhook under any input: no crash, all or nothing, and nothing changed that is not its own.
-import fc from 'fast-check';
+
 import { applyPatch } from 'rfc6902';
 import { describe, expect, test } from 'vitest';
 import { injectAdmitted } from '../../webhook/admit.ts';
@@ -12,6 +12,7 @@ import { parseReview } from '../../webhook/review.ts';
 import { templateNamesOf } from '../../webhook/template.ts';
 import { anyAnnotations, anyPod } from '../support/any-pod.ts';
 import { plainJson } from '../support/plain-json.ts';
+import { fc } from '../support/property.ts';
 import { emptyCluster, testPod, testSettings } from '../support/webhook.ts';
 
 const settings = [

@@ -1,5 +1,5 @@
 // Properties of translation over random worlds: a change leaves exactly what a computation from scratch gives.
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
 import type { Namespace } from '../../config/kinds/namespace.ts';
 import { defaultMeshConfig, type MeshConfig } from '../../config/mesh.ts';
@@ -17,6 +17,7 @@ import type { ProxyClass } from '../../discovery/proxy/proxy-class.ts';
 import type { EncodedResource } from '../../discovery/resource.ts';
 import { createGraph, writeObjects } from '../../discovery/world.ts';
 import { pushOrder } from '../../discovery/xds-types.ts';
+import { fc } from '../support/property.ts';
 import { randomOf } from '../support/random.ts';
 import { type RawObject, variantOf } from '../support/random-world/slot.ts';
 import { meshVariant, slots, someProxies } from '../support/random-world/world.ts';
@@ -42,7 +43,7 @@ const editOf = fc.record({
   isPartial: fc.boolean(),
 });
 const names = ['80', '443', '7000', '7070', '9000', '9080', 'http_proxy', 'inbound|9080||', 'http.80', 'http.443'];
-const settings = { seed: 20261123, endOnFailure: true } as const;
+const settings = { endOnFailure: true } as const;
 
 const seedOf = (seed: number, place: number): number => Math.imul(seed + place, 0x9e3779b1) >>> 0;
 

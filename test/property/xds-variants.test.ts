@@ -1,7 +1,8 @@
 // Properties of the xDS server over random edits: what a client holds is what there is, however it subscribes.
-import fc from 'fast-check';
+
 import { describe, expect, test } from 'vitest';
 import { pushOrder, type ResourceType, typeUrls } from '../../discovery/xds-types.ts';
+import { fc } from '../support/property.ts';
 import { type Received, sidecarNode } from '../support/xds/client.ts';
 import { type FakeResources, listFake, regroup } from '../support/xds/fake-mesh.ts';
 import { type Loopback, type LoopbackStream, loopback } from '../support/xds/loopback.ts';
@@ -120,7 +121,7 @@ function expected(now: FakeResources, type: ResourceType, named: readonly string
     : Object.fromEntries(Object.entries(all).filter(([name]) => named.includes(name)));
 }
 
-describe('xDS variants', () => {
+describe('xDS variants', { timeout: 120_000 }, () => {
   test('delta and state of the world end with the same, whatever happened, and it is what there is', async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.subarray(pool), world, async (list, named, last) => {

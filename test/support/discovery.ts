@@ -109,11 +109,15 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   };
 }
 
-async function freePorts(address: string): Promise<DiscoveryPorts> {
-  const found = new Set<number>();
-  while (found.size < 5) found.add(await freePort(address));
-  const [grpc, secureGrpc, http, https, monitoring] = [...found] as [number, number, number, number, number];
-  return { grpc, secureGrpc, http, https, monitoring };
+/** A free port for each of a plane's servers. */
+export async function freePorts(address: string): Promise<DiscoveryPorts> {
+  return {
+    grpc: await freePort(address),
+    secureGrpc: await freePort(address),
+    http: await freePort(address),
+    https: await freePort(address),
+    monitoring: await freePort(address),
+  };
 }
 
 function flagsOf(options: DiscoveryOptions, address: string, ports: DiscoveryPorts): readonly string[] {

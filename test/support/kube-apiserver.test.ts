@@ -50,7 +50,8 @@ subjects: [{kind: ServiceAccount, name: reader, namespace: default}]
     audiences: ['https://kubernetes.default.svc.cluster.local'],
   });
   using reader = server.client.as(token);
-  expect((await reader.request('GET', '/api/v1/services')).status).toBe(200);
+  // The API server hears of its own RBAC objects by a watch.
+  await waitFor('the right to read', async () => (await reader.request('GET', '/api/v1/services')).status === 200);
   expect((await reader.request('GET', '/api/v1/secrets')).status).toBe(403);
 });
 

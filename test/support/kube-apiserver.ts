@@ -104,7 +104,10 @@ export class TestApiServer implements AsyncDisposable {
     const isReady = async () => {
       server.assertRunning();
       this.#client ??= new KubeClient({ url: this.url, ca: await readFile(this.caFile, 'utf8'), token: this.token });
-      return (await this.#client.request('GET', '/readyz')).status === 200;
+      // It makes this namespace after it says that it is ready.
+      const paths = ['/readyz', '/api/v1/namespaces/default'];
+      for (const path of paths) if ((await this.#client.request('GET', path)).status !== 200) return false;
+      return true;
     };
     const detail = () => server.output().slice(-4000);
     await waitFor('the API server to be ready', isReady, { timeoutMs: 60_000, detail });

@@ -2,13 +2,25 @@
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** A TCP port of this address that nobody listens on now. Linux gives outgoing connections 32768 and more. */
+const [first, last] = [18_000, 32_000];
+/** Vitest's workers draw from ranges of their own, this many: who asks for a port listens on it only later. */
+const rangeCount = 4;
+const drawn = new Set<number>();
+
+/**
+ * A TCP port of this address that nobody listens on now, and that this process was not given before. Linux gives outgoing
+ * connections 32768 and more.
+ */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
+  const size = (last - first) / rangeCount;
+  const start = first + (Number(process.env['VITEST_POOL_ID'] ?? 0) % rangeCount) * size;
   for (let attempt = 0; attempt < 100; attempt++) {
-    const port = randomInt(18_000, 32_000);
-    if (await canListen(host, port)) return port;
+    const port = randomInt(start, start + size);
+    if (drawn.has(port) || !(await canListen(host, port))) continue;
+    drawn.add(port);
+    return port;
   }
-  throw new Error(`no free port on ${host} between 18000 and 32000`);
+  throw new Error(`no free port on ${host} between ${start} and ${start + size}`);
 }
 
 function canListen(host: string, port: number): Promise<boolean> {
