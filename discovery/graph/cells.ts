@@ -18,6 +18,12 @@ export class Cells {
   readonly #unwanted = new Set<Cell>();
   /** Whoever holds cells from outside, as a reader: held cells need no field for it. Dirty for ever, marks end at it. */
   readonly #outside = new Cell(outside, 'outside', 'outside');
+  readonly #filled: ReadonlySet<Node>;
+
+  /** `filled` are the collections and indexes that somebody fills: others have no cells, since they would stay empty. */
+  constructor(filled: ReadonlySet<Node>) {
+    this.#filled = filled;
+  }
 
   /** The cell, made where there is none. */
   of<K, V>(node: Readable<K, V>, key: K): Cell {
@@ -33,6 +39,8 @@ export class Cells {
   at(node: Node, key: unknown, id: string): Cell {
     let map = this.#byNode.get(node);
     if (map === undefined) {
+      const isFilled = (node.node !== 'collection' && node.node !== 'index') || this.#filled.has(node);
+      if (!isFilled) throw new Error(`graph: ${node.node} ${node.name} is not among those that this graph keeps`);
       map = new Map();
       this.#byNode.set(node, map);
     }

@@ -122,21 +122,23 @@ export class Collections {
   }
 
   #replaceItems(kept: Kept, member: MemberCell, items: Items, buckets: Map<Cell, Bucket>): void {
-    const before = new Map(member.makes.map(({ id, value }) => [id, value]));
-    for (const [key, old] of before) if (!items.has(key)) this.#setItem(kept, key, old, undefined, buckets);
+    // What another member has given meanwhile is that one's.
+    for (const { id, deps } of member.makes)
+      if (!items.has(id) && deps[0] === member) this.#setItem(kept, id, undefined, buckets);
     const made: Cell[] = [];
     for (const [key, value] of items) {
-      const cell = this.#setItem(kept, key, before.get(key), value, buckets);
+      const cell = this.#setItem(kept, key, value, buckets);
       cell.deps = [member];
       made.push(cell);
     }
     member.makes = made;
   }
 
-  #setItem(kept: Kept, key: string, old: unknown, value: unknown, buckets: Map<Cell, Bucket>): Cell {
+  #setItem(kept: Kept, key: string, value: unknown, buckets: Map<Cell, Bucket>): Cell {
     const { collection } = kept;
     const { cells, changed } = this.#parts;
     const cell = cells.at(collection as unknown as Node, key, key);
+    const old = cell.value;
     if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
     for (const index of kept.indexes) {
       const left = old === undefined ? [] : index.entries(old as never, key);

@@ -74,6 +74,38 @@ describe('graph', () => {
     expect(() => new Graph([]).read(loop, 'x')).toThrow('reads itself');
   });
 
+  it('refuses a collection or an index that it does not keep', () => {
+    const items = input<Item>('item');
+    const forgotten = collection<Item, Item>('forgotten', [items], (_read, key, value) => new Map([[key, value]]));
+    const byGroup = index('forgotten-by-group', forgotten, (item) => [item.group]);
+    const graph = new Graph([]);
+    const message = (of: string) => `graph: ${of} is not among those that this graph keeps`;
+    expect(() => graph.read(forgotten, 'x')).toThrow(message('collection forgotten'));
+    expect(() => graph.read(byGroup, 'a')).toThrow(message('index forgotten-by-group'));
+  });
+
+  it.each([
+    ['the one that has it', ['old', 'new']],
+    ['the one that gets it', ['new', 'old']],
+  ])('keeps an item that one key of a source hands over to another, %s being looked at first', (_what, order) => {
+    const groups = input<Item>('item');
+    const held = collection<Item, Item>('held', [groups], (_read, key, { group, weight }) =>
+      group === '' ? new Map() : new Map([[group, { group: key, weight }]]),
+    );
+    const byHolder = index('by-holder', held, (item) => [item.group]);
+    const graph = new Graph([held]);
+    graph.write(groups, 'old', { group: 'item', weight: 1 });
+    graph.write(groups, 'new', { group: '', weight: 2 });
+    expect(graph.read(held, 'item')).toEqual({ group: 'old', weight: 1 });
+    const next = { old: { group: '', weight: 1 }, new: { group: 'item', weight: 2 } };
+    for (const key of order) graph.write(groups, key, next[key as 'old' | 'new']);
+    expect(graph.read(held, 'item')).toEqual({ group: 'new', weight: 2 });
+    expect([graph.read(byHolder, 'old'), graph.read(byHolder, 'new')]).toEqual([[], ['item']]);
+    graph.write(groups, 'new', undefined);
+    expect(graph.read(held, 'item')).toBeUndefined();
+    expect(graph.read(byHolder, 'new')).toEqual([]);
+  });
+
   describe('sweeping', () => {
     it('leaves what is held, and forgets what is dropped and what only it read', () => {
       const { graph, items, report } = world();

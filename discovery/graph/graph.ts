@@ -113,7 +113,7 @@ export interface GraphStats {
  * Values must be treated as immutable by everyone.
  */
 export class Graph {
-  readonly #cells = new Cells();
+  readonly #cells: Cells;
   readonly #collections: Collections;
   readonly #computed = new Map<string, number>();
   readonly #marked = new Set<Cell>();
@@ -123,8 +123,10 @@ export class Graph {
     keptKey: <K, V>(node: Query<K, V>, key: K): K => (this.#cells.find(node, key)?.key ?? key) as K,
   });
 
-  /** `collections` in an order in which each reads only earlier ones. */
+  /** `collections` in an order in which each reads only earlier ones. Reading any other throws. */
   constructor(collections: readonly Collection<string, unknown>[]) {
+    const nodes = collections.flatMap((collection) => [collection, ...collection.indexes]);
+    this.#cells = new Cells(new Set(nodes as unknown as readonly Readable<never, unknown>[]));
     this.#collections = new Collections(collections, {
       cells: this.#cells,
       refresh: (cell) => this.#refresh(cell),

@@ -312,8 +312,8 @@ describe('the publisher', () => {
       await client.delta({ typeUrl: endpoint, resourceNamesUnsubscribe: [`n${i}`] });
     }
     expect(mesh.publisher.views.all().map(({ size }) => size)).toEqual([1]);
-    // Swept in between, once it was worth while.
-    expect(mesh.publisher.graph.unwanted).toBeLessThan(1000);
+    // Swept in between, once it was worth while; the last sweep may still have slices to go.
+    await expect.poll(() => mesh.publisher.graph.unwanted).toBeLessThan(1000);
     expect(mesh.publisher.graph.size).toBeLessThan(before + 2000);
     mesh.publisher.graph.sweep();
     expect(mesh.publisher.graph.size).toBe(before);
