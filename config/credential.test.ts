@@ -1,7 +1,9 @@
 // Secrets of Gateways and DestinationRules: which are usable, and why the others are not.
+
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { openssl } from '../test/support/openssl.ts';
+import { processorMsOf } from '../test/support/processor-time.ts';
 import { fc } from '../test/support/property.ts';
 import { caOf, keyPairOf } from './credential.ts';
 import { parseCredentialName, secretNamesOf } from './credential-name.ts';
@@ -166,10 +168,11 @@ test('no text makes the PEM reader throw or take long', () => {
     }),
     { numRuns: 2000 },
   );
-  const began = performance.now();
-  parsePem('-----BEGIN A-----'.repeat(50_000));
-  parsePem(`-----BEGIN CERTIFICATE-----${'A '.repeat(450_000)}`);
-  expect(performance.now() - began).toBeLessThan(2000);
+  const took = processorMsOf(() => {
+    parsePem('-----BEGIN A-----'.repeat(50_000));
+    parsePem(`-----BEGIN CERTIFICATE-----${'A '.repeat(450_000)}`);
+  });
+  expect(took).toBeLessThan(2000);
 });
 
 test('a fresh pair of node:crypto is usable too', () => {

@@ -3,6 +3,7 @@
 import { applyPatch } from 'rfc6902';
 import { describe, expect, test } from 'vitest';
 import { plainJson } from '../test/support/plain-json.ts';
+import { processorMsOf } from '../test/support/processor-time.ts';
 import { fc } from '../test/support/property.ts';
 import { createPatch } from './json-patch.ts';
 
@@ -19,10 +20,10 @@ describe('createPatch', () => {
 
   test('of long lists takes no longer than their length allows', () => {
     const list = (first: number) => Array.from({ length: 20_000 }, (_, i) => ({ name: `n${first + i}`, v: first }));
-    const started = performance.now();
-    const patch = createPatch({ list: list(0) }, { list: list(10_000) });
-    expect(performance.now() - started).toBeLessThan(2_000);
-    expect(patch).toHaveLength(30_000);
+    const took = processorMsOf(() => {
+      expect(createPatch({ list: list(0) }, { list: list(10_000) })).toHaveLength(30_000);
+    });
+    expect(took).toBeLessThan(2_000);
   });
 
   test('says nothing about equal values', () => {

@@ -1,6 +1,7 @@
 // Hosts within others, and hosts that overlap.
 
 import { expect, test } from 'vitest';
+import { processorMsOf } from '../../test/support/processor-time.ts';
 import { fc } from '../../test/support/property.ts';
 import { hostWithin, overlapsOf, withinAny, withoutSniPrefix } from './hosts.ts';
 
@@ -59,10 +60,11 @@ test('overlaps are those that a comparison of each with each earlier one finds',
 
 test('many hosts take little time', () => {
   const hosts = Array.from({ length: 20_000 }, (_, index) => `*.h${index}.example.com`);
-  const start = performance.now();
-  expect(overlapsOf(hosts)).toEqual([]);
-  expect(hosts.every(withinAny(hosts))).toBe(true);
-  expect(performance.now() - start).toBeLessThan(3000);
+  const took = processorMsOf(() => {
+    expect(overlapsOf(hosts)).toEqual([]);
+    expect(hosts.every(withinAny(hosts))).toBe(true);
+  });
+  expect(took).toBeLessThan(3000);
 });
 
 test('the service of a server name between networks', () => {

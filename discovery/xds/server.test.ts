@@ -158,7 +158,8 @@ describe('the server', () => {
     const other = connection.open('delta');
     other.delta({ node: sidecarNode('other'), typeUrl: cluster });
     await other.next(() => true);
-    expect(performance.now() - began).toBeLessThan(1000);
+    // The flood would take 40 s.
+    expect(performance.now() - began).toBeLessThan(10_000);
     await new Promise((resolve) => setTimeout(resolve, 300));
     // 200 at once and 50 a second, not 2,000.
     expect(flood.received.length).toBeLessThan(400);
