@@ -130,6 +130,33 @@ test('a file that is emptied or moved away while it is saved loses nothing, and 
   await until(() => store.count('Service') === 0);
 });
 
+test('an object that moves between files is never gone nor twice there, and only what no file holds stays for a while', async () => {
+  await write('x.yaml', service('a'));
+  await write('y.yaml', service('b'));
+  await using _source = await start(true, validate, 500);
+  const absent: string[] = [];
+  store.subscribe(() => {
+    if (store.get('Service', 'shop/a') === undefined) absent.push('a');
+  });
+  await write('x.yaml', '');
+  await write('y.yaml', service('a', 81));
+  await until(() => store.get('Service', 'shop/a')?.spec?.ports?.[0]?.port === 81);
+  await until(() => store.get('Service', 'shop/b') === undefined);
+  await write('y.yaml', `${service('a', 82)}---\n${service('c')}`);
+  await until(() => store.get('Service', 'shop/c') !== undefined);
+  const found: string[] = [];
+  store.onFindings(({ after }) => found.push(...after.map(({ code }) => code)));
+  await write('z.yaml', service('a', 83));
+  await rm(join(folder, 'y.yaml'));
+  await until(() => store.get('Service', 'shop/a')?.spec?.ports?.[0]?.port === 83);
+  expect(store.get('Service', 'shop/c')).toBeDefined();
+  await until(() => store.get('Service', 'shop/c') === undefined);
+  expect(absent).toEqual([]);
+  // While both files were there, and no longer.
+  expect(found.filter((code) => code !== 'duplicate-object')).toEqual([]);
+  expect(codes()).toEqual([]);
+});
+
 test('the first of two definitions counts; when it goes the second one does', async () => {
   await write('a.yaml', service('web', 1));
   await write('b.yaml', service('web', 2));

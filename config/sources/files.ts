@@ -4,10 +4,11 @@ import { isUtf8 } from 'node:buffer';
 import { type FSWatcher, watch } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
-import { type Diagnostic, errorOf, hasErrors, warningOf } from '../diagnostic.ts';
+import { type Diagnostic, errorOf } from '../diagnostic.ts';
 import type { AnyObject } from '../kinds/kinds.ts';
-import { compareText, keyOf, type ObjectRef, type Position, refOf } from '../object.ts';
-import { parseYaml, type YamlDocument, yamlLimits } from '../yaml.ts';
+import { compareText, keyOf } from '../object.ts';
+import { yamlLimits } from '../yaml.ts';
+import { duplicateOf, type FileState, type FoundObject, readObjects } from './file-objects.ts';
 import type { CheckObject, ObjectChange, Source, SourceSink } from './source.ts';
 
 /** Settings of a file source. */
@@ -35,18 +36,6 @@ const longestSettleMs = 200;
 /** Milliseconds between looks at a folder whose events may be lost. */
 const pollMs = 2_000;
 
-/** An object with its place. Its document is not kept: a parsed one weighs far more than what is made of it. */
-interface FoundObject {
-  readonly object: AnyObject;
-  readonly position: Position;
-}
-
-interface FileState {
-  readonly stamp: string;
-  readonly objects: ReadonlyMap<string, FoundObject>;
-  readonly diagnostics: readonly Diagnostic[];
-}
-
 /** Reads a folder, hands over what it holds, and follows its changes until disposed. Resolves once it was read. */
 export async function startFileSource(options: FileSourceOptions, sink: SourceSink): Promise<Source> {
   const source = new FileSource(options, sink);
@@ -65,10 +54,12 @@ class FileSource implements Source {
   #timer: NodeJS.Timeout | undefined;
   /** When the folder is to be read at the latest, by `performance.now()`. */
   #readBy: number | undefined;
-  /** Files that lost objects and still count as they were, and since when, by `performance.now()`. */
+  /** Objects that no file holds any more but that still count, and since when, by `performance.now()`. */
   #losses: ReadonlyMap<string, number> = new Map();
   #poll: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
+  /** Whether a scan waits for the one that runs. */
+  #waiting = false;
   #closed = false;
 
   constructor(options: FileSourceOptions, sink: SourceSink) {
@@ -80,7 +71,8 @@ class FileSource implements Source {
 
   async start(): Promise<void> {
     this.#watch();
-    await this.#scan();
+    this.#running = this.#scan();
+    await this.#running;
     if (this.#options.watch) {
       this.#poll = setInterval(() => this.#soon(), pollMs);
       this.#poll.unref();
@@ -119,6 +111,8 @@ class FileSource implements Source {
     this.#timer = setTimeout(
       () => {
         this.#readBy = undefined;
+        if (this.#waiting) return;
+        this.#waiting = true;
         this.#running = this.#running.then(() => this.#scan());
       },
       Math.min(quietMs, Math.max(0, this.#readBy - now)),
@@ -126,11 +120,14 @@ class FileSource implements Source {
   }
 
   async #scan(): Promise<void> {
+    this.#waiting = false;
     if (this.#closed) return;
+    const began = performance.now();
     const { path, now } = this.#options;
     const listing = await listFiles(path);
     if (listing.missing) {
       // What was read stays in force: a folder that is away is like an API server that is.
+      this.#losses = new Map();
       if (this.#watcher !== undefined) this.#unwatch(this.#watcher);
       this.#sink.report(path, [
         errorOf('file-unreadable', `${path} is not there; what was read from it stays in force`),
@@ -147,28 +144,38 @@ class FileSource implements Source {
     const files = new Map<string, FileState>();
     for (const file of listing.files) files.set(file, await this.#readIfChanged(file));
     const previous = this.#files;
-    this.#files = this.#withoutFreshLosses(files, performance.now());
+    this.#files = this.#withFreshLosses(files, began);
     this.#publish(previous);
     this.#sink.report(path, listing.diagnostics);
     this.#sink.status({ synced: true, connected: true, since: now() });
-    if (this.#losses.size > 0) this.#soon(this.#lossMs);
+    if (this.#losses.size > 0 && this.#readBy === undefined) this.#soon(this.#lossMs);
   }
 
-  /** `read`, except that files which have only just lost objects count as they were. What another file holds now is not lost. */
-  #withoutFreshLosses(read: ReadonlyMap<string, FileState>, now: number): ReadonlyMap<string, FileState> {
-    const changed = [...this.#files].filter(([file, before]) => read.get(file) !== before);
-    const since = this.#losses;
+  /**
+   * What a scan read that began then, and with it the objects that a file held before and none holds now, until they
+   * count as gone.
+   */
+  #withFreshLosses(read: ReadonlyMap<string, FileState>, began: number): ReadonlyMap<string, FileState> {
+    const known = this.#losses;
     const losses = new Map<string, number>();
     this.#losses = losses;
+    const changed = [...this.#files].filter(([file, before]) => read.get(file) !== before);
     if (changed.length === 0) return read;
     const held = new Set([...read.values()].flatMap(({ objects }) => [...objects.keys()]));
+    const now = performance.now();
     const result = new Map(read);
     for (const [file, before] of changed) {
-      if ([...before.objects.keys()].every((key) => held.has(key))) continue;
-      const lostAt = since.get(file) ?? now;
-      if (now - lostAt >= this.#lossMs) continue;
-      losses.set(file, lostAt);
-      result.set(file, before);
+      const lost = [...before.objects].filter(([key]) => {
+        const since = known.get(key) ?? now;
+        if (held.has(key) || began - since >= this.#lossMs) return false;
+        losses.set(key, since);
+        return true;
+      });
+      if (lost.length === 0) continue;
+      const after = read.get(file);
+      const objects = new Map([...(after?.objects ?? []), ...lost]);
+      // Without a stamp, so that it is read again.
+      result.set(file, { stamp: '', objects, diagnostics: (after ?? before).diagnostics });
     }
     return result;
   }
@@ -247,93 +254,6 @@ async function listFiles(path: string): Promise<Listing> {
   } catch {
     return { missing: true, files: [], diagnostics: [] };
   }
-}
-
-/** Checks all objects of a text. An object that is bad now but was good before stays as it was. */
-function readObjects(
-  shown: string,
-  text: string,
-  stamp: string,
-  before: FileState | undefined,
-  check: CheckObject,
-): FileState {
-  const { documents, diagnostics: syntax } = parseYaml(shown, text);
-  const broken = hasErrors(syntax);
-  const objects = new Map<string, FoundObject>();
-  const elsewhere = new Set<string>();
-  const diagnostics: Diagnostic[] = [...syntax];
-  for (const { raw, document, prefix } of documents.flatMap(itemsOf)) {
-    const result = check(raw);
-    for (const finding of result.diagnostics) {
-      diagnostics.push({ ...finding, position: document.positionOf(`${prefix}${finding.path ?? ''}`) });
-    }
-    const ref = result.object === undefined ? refOfRaw(raw) : refOf(result.object);
-    if (ref === undefined) continue;
-    const key = `${ref.kind}/${ref.namespace}/${ref.name}`;
-    if (result.elsewhere) {
-      elsewhere.add(key);
-      continue;
-    }
-    const last = before?.objects.get(key);
-    const position = document.positionOf(prefix.replace(/\.$/, ''));
-    if (result.object === undefined && last !== undefined) {
-      objects.set(key, last);
-      diagnostics.push(
-        warningOf('kept-last-good', 'the last valid version stays in force', {
-          object: ref,
-          position,
-        }),
-      );
-    } else if (result.object !== undefined) {
-      if (objects.has(key)) diagnostics.push(duplicateOf({ object: result.object, position }, objects.get(key)));
-      else objects.set(key, { object: result.object, position });
-    }
-  }
-  // Where a document cannot be parsed nobody knows which object it was: what the file held and now lacks stays in force.
-  for (const [key, last] of broken ? (before?.objects ?? []) : [])
-    if (!objects.has(key) && !elsewhere.has(key)) objects.set(key, last);
-  return { stamp, objects, diagnostics };
-}
-
-interface RawItem {
-  readonly raw: unknown;
-  readonly document: YamlDocument;
-  /** Path of the object within its document, ending in a dot, or empty. */
-  readonly prefix: string;
-}
-
-/** A document's objects: itself, or the items of a `List`. */
-function itemsOf(document: YamlDocument): readonly RawItem[] {
-  const value = document.value as { kind?: unknown; items?: unknown } | undefined;
-  if (
-    typeof value === 'object' &&
-    typeof value.kind === 'string' &&
-    value.kind.endsWith('List') &&
-    Array.isArray(value.items)
-  ) {
-    return value.items.map((raw: unknown, position) => ({ raw, document, prefix: `items[${position}].` }));
-  }
-  return [{ raw: document.value, document, prefix: '' }];
-}
-
-function refOfRaw(raw: unknown): ObjectRef | undefined {
-  const object = raw as { kind?: unknown; metadata?: { name?: unknown; namespace?: unknown } } | undefined;
-  const { kind, metadata } = typeof object === 'object' && object !== null ? object : {};
-  if (typeof kind !== 'string' || typeof metadata?.name !== 'string') return undefined;
-  return {
-    kind,
-    name: metadata.name,
-    namespace: typeof metadata.namespace === 'string' ? metadata.namespace : 'default',
-  };
-}
-
-function duplicateOf(second: FoundObject, first: FoundObject | undefined): Diagnostic {
-  const place = first?.position;
-  const where = place === undefined ? '' : ` in ${place.file}:${place.line}`;
-  return warningOf('duplicate-object', `already defined${where}; this definition is ignored`, {
-    object: refOf(second.object),
-    position: second.position,
-  });
 }
 
 function identityOf(object: AnyObject): Pick<ObjectChange, 'kind' | 'key'> {
