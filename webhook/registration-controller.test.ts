@@ -85,6 +85,7 @@ class MemoryApi implements WebhookConfigurationApi {
   readonly dryRuns: ('created' | 'unreachable')[] = [];
   conflicts = 0;
   patches = 0;
+  onDryRun = (): void => undefined;
 
   put(configuration: WebhookConfiguration): void {
     this.objects.set(configuration.metadata.name, configuration);
@@ -131,6 +132,7 @@ class MemoryApi implements WebhookConfigurationApi {
   async dryRunCreate(object: JsonObject): Promise<{ deniedBy?: string }> {
     expect(JSON.stringify(object)).toContain('internal.istio.io/webhook-always-reject');
     const outcome = this.dryRuns.shift();
+    this.onDryRun();
     if (outcome === 'unreachable') throw new Error('connection refused');
     if (outcome === 'created') return {};
     const labels = (object['metadata'] as { labels: Record<string, string> }).labels;
@@ -147,6 +149,7 @@ const metrics = { patchAttempt: () => {}, patchFailure: () => {}, patchRetry: ()
 function controllerOf(api: MemoryApi, log: (message: string) => void = () => {}, restMs = 1): RegistrationController {
   const sleep = (_ms: number, signal: AbortSignal) =>
     new Promise<void>((resolve) => {
+      if (signal.aborted) return resolve();
       const timer = setTimeout(resolve, restMs);
       signal.addEventListener('abort', () => {
         clearTimeout(timer);
@@ -213,16 +216,22 @@ describe('controller', () => {
     await expect.poll(() => bundlesOf(api, injector.metadata.name)?.[0]).toBe(base64('NEXT'));
   });
 
-  test('takes a new root at once, also while it rests before it tries again', async () => {
+  test('takes a new root at once, also while it tries and while it rests before it tries again', async () => {
     const api = new MemoryApi();
     api.put(validatorConfiguration(options));
-    api.dryRuns.push('created', 'created', 'created');
+    api.dryRuns.push('created', 'created', 'created', 'created');
     await using controller = controllerOf(api, undefined, 3_600_000);
+    api.onDryRun = () => {
+      if (api.dryRuns.length === 2) controller.setRoots('WHILE TRYING');
+    };
     controller.start();
-    const name = 'istio-validator-istio-system';
-    await expect.poll(() => api.dryRuns.length).toBe(2);
-    controller.setRoots('NEXT');
-    await expect.poll(() => bundlesOf(api, name)).toEqual([base64('NEXT')]);
+    const bundles = () => bundlesOf(api, 'istio-validator-istio-system');
+    await expect.poll(() => api.dryRuns.length).toBe(3);
+    controller.setRoots('WHILE RESTING');
+    await expect.poll(bundles).toEqual([base64('WHILE TRYING')]);
+    await expect.poll(() => api.dryRuns.length).toBe(1);
+    controller.setRoots('AT LAST');
+    await expect.poll(bundles).toEqual([base64('AT LAST')]);
   });
 
   test('tries each configuration by an object that it is for', async () => {

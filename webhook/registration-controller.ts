@@ -182,16 +182,17 @@ export class RegistrationController implements AsyncDisposable {
     for (let failures = 0; !this.#stop.signal.aborted; ) {
       const configuration = this.#latest.get(key);
       if (configuration === undefined) return;
+      const roots = this.#roots.signal;
       const outcome = await this.#step(configuration, failures > 0);
-      const changed = this.#latest.get(key) !== configuration;
+      const changed = roots.aborted || this.#latest.get(key) !== configuration;
       if (outcome === 'done' && !changed) return;
       failures = outcome === 'done' ? 0 : failures + 1;
-      if (outcome === 'again') await this.#pause(Math.min(100 * 2 ** failures, 10_000));
+      if (outcome === 'again') await this.#pause(Math.min(100 * 2 ** failures, 10_000), roots);
     }
   }
 
-  async #pause(milliseconds: number): Promise<void> {
-    const signal = AbortSignal.any([this.#stop.signal, this.#roots.signal]);
+  async #pause(milliseconds: number, roots: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([this.#stop.signal, roots]);
     await this.#options.sleep(milliseconds, signal).catch(() => undefined);
   }
 
