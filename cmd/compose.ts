@@ -182,7 +182,7 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
     listen: () => listenAll(settings, xds, identity, log),
     async [Symbol.asyncDispose]() {
       clearInterval(telling);
-      rotation?.[Symbol.dispose]();
+      await rotation?.[Symbol.asyncDispose]();
       await relations[Symbol.asyncDispose]();
       await xds.close(settings.shutdownMs);
       await identity[Symbol.asyncDispose]();

@@ -35,7 +35,7 @@ test('a control plane whose injector never had usable settings is not ready, and
     expect(wholeReadiness(plane, webhooks, '')).toEqual({ ready: true, reason: '' });
     expect(plane.store.findings().map(({ code }) => code)).toEqual(['yaml-syntax', 'kept-last-good']);
   } finally {
-    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    await rm(folder, { recursive: true, force: true });
   }
 });
 

@@ -49,8 +49,9 @@ export interface RotationParts {
   readonly env: CertsEnvironment;
 }
 
-/** A rotation that is looked after. */
-export interface DrivenRotation extends Rotating {
+/** A rotation that is looked after, until disposed. */
+export interface DrivenRotation extends AsyncDisposable {
+  readonly joined: Rotating['joined'];
   /** How many of our proxies keep it from its next step, as seen last. */
   readonly laggards: () => number;
 }
@@ -59,7 +60,7 @@ export interface DrivenRotation extends Rotating {
 export function driveRotation(parts: RotationParts): DrivenRotation {
   const { authority, store, env, minimumStep, group, ledger } = parts;
   if (authority.kind === 'plugged') {
-    return { joined: Promise.resolve(), laggards: () => 0, [Symbol.dispose]: () => undefined };
+    return { joined: Promise.resolve(), laggards: () => 0, [Symbol.asyncDispose]: async () => undefined };
   }
   const monotonic = (): number => performance.now();
   const replicas =
@@ -76,6 +77,7 @@ export function driveRotation(parts: RotationParts): DrivenRotation {
     group === undefined ? parts.interval : reportInterval(group.leaseMs, step !== 'steady');
   let told = '';
   let lagging = 0;
+  let written = Promise.resolve();
   const rotating = keepRotating(driver, interval, (outcome) => {
     if (isRefused(outcome)) {
       if (told !== outcome.reason) parts.log('warn', 'root rotation', { reason: outcome.reason });
@@ -90,12 +92,21 @@ export function driveRotation(parts: RotationParts): DrivenRotation {
     }
     told = news;
     if (parts.caDir !== undefined) {
-      writePublicFile(join(parts.caDir, rotationStatusFile), `${JSON.stringify(outcome)}\n`).catch((error: unknown) =>
+      const file = join(parts.caDir, rotationStatusFile);
+      const write = written.then(() => writePublicFile(file, `${JSON.stringify(outcome)}\n`));
+      written = write.catch((error: unknown) =>
         parts.log('warn', 'the state of the root rotation cannot be written', { error: String(error) }),
       );
     }
   });
-  return { joined: rotating.joined, laggards: () => lagging, [Symbol.dispose]: () => rotating[Symbol.dispose]() };
+  return {
+    joined: rotating.joined,
+    laggards: () => lagging,
+    [Symbol.asyncDispose]: () => {
+      rotating[Symbol.dispose]();
+      return written;
+    },
+  };
 }
 
 function* agentsOf(streams: Iterable<RotatingStream>) {

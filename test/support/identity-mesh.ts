@@ -118,7 +118,7 @@ export async function startIdentityMesh(certificateLife: string, rootCaDir?: str
       return envoy;
     },
     [Symbol.asyncDispose]: async () => {
-      rotation[Symbol.dispose]();
+      await rotation[Symbol.asyncDispose]();
       await Promise.all(envoys.map((envoy) => envoy.stop()));
       await xds.close(0);
       await identity[Symbol.asyncDispose]();
