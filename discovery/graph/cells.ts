@@ -39,8 +39,8 @@ export class Cells {
   at(node: Node, key: unknown, id: string): Cell {
     let map = this.#byNode.get(node);
     if (map === undefined) {
-      const isFilled = (node.node !== 'collection' && node.node !== 'index') || this.#filled.has(node);
-      if (!isFilled) throw new Error(`graph: ${node.node} ${node.name} is not among those that this graph keeps`);
+      if ((node.node === 'collection' || node.node === 'index') && !this.#filled.has(node))
+        throw new Error(`graph: ${node.node} ${node.name} is not among those that this graph keeps`);
       map = new Map();
       this.#byNode.set(node, map);
     }

@@ -82,6 +82,8 @@ describe('graph', () => {
     const message = (of: string) => `graph: ${of} is not among those that this graph keeps`;
     expect(() => graph.read(forgotten, 'x')).toThrow(message('collection forgotten'));
     expect(() => graph.read(byGroup, 'a')).toThrow(message('index forgotten-by-group'));
+    const later = collection<Item, Item>('later', [forgotten], (_read, key, value) => new Map([[key, value]]));
+    expect(() => new Graph([later])).toThrow('graph: later is made of forgotten, which this graph does not keep');
   });
 
   it.each([

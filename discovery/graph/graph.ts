@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type Cell, CHECK, CLEAN, DIRTY, MemberCell, RUNNING } from './cell.ts';
-import { Cells } from './cells.ts';
+import { Cells, type Node } from './cells.ts';
 import type { Collection, Index } from './collect.ts';
 import { Collections } from './collections.ts';
 import { keyText } from './key-text.ts';
@@ -125,8 +125,15 @@ export class Graph {
 
   /** `collections` in an order in which each reads only earlier ones. Reading any other throws. */
   constructor(collections: readonly Collection<string, unknown>[]) {
-    const nodes = collections.flatMap((collection) => [collection, ...collection.indexes]);
-    this.#cells = new Cells(new Set(nodes as unknown as readonly Readable<never, unknown>[]));
+    const filled = new Set(collections.flatMap((one) => [one, ...one.indexes]) as unknown as readonly Node[]);
+    for (const { name, sources } of collections) {
+      const missing = (sources as readonly unknown[] as readonly Node[]).find(
+        (source) => source.node !== 'input' && !filled.has(source),
+      );
+      if (missing !== undefined)
+        throw new Error(`graph: ${name} is made of ${missing.name}, which this graph does not keep`);
+    }
+    this.#cells = new Cells(filled);
     this.#collections = new Collections(collections, {
       cells: this.#cells,
       refresh: (cell) => this.#refresh(cell),
