@@ -26,7 +26,7 @@ const hashOfCurve: ReadonlyMap<string, SignatureAlgorithm['hash']> = new Map([
   ['secp521r1', 'sha512'],
 ]);
 const derNull = element(0x05, Buffer.alloc(0));
-/** The accepted ones. */
+/** The signature algorithms that are accepted. */
 export const algorithms: readonly SignatureAlgorithm[] = [
   rsa('1.2.840.113549.1.1.11', 'sha256'),
   rsa('1.2.840.113549.1.1.12', 'sha384'),

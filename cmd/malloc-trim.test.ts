@@ -13,13 +13,14 @@ const program = `
   const kept = all.filter((_, i) => i % 100 === 0);
   all.length = 0;
   gc();
-  const before = process.memoryUsage.rss();
+  const { rss } = process.memoryUsage;
   let [gave, given] = [false, 0];
   // V8 frees them on a thread of its own.
   for (let i = 0; i < 100 && given < enough; i++) {
     await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = rss();
     gave = trim() || gave;
-    given = before - process.memoryUsage.rss();
+    given += before - rss();
   }
   console.log(JSON.stringify({ gave, given, kept: kept.length }));
 `;

@@ -13,6 +13,7 @@ interface Outcome {
   readonly failures?: readonly string[];
 }
 
+/** Failures that the end repeats at most, and characters of each. */
 const shownFailures = 20;
 const shownOfFailure = 2000;
 const keptOutput = 1 << 20;

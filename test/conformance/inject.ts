@@ -32,7 +32,7 @@ export async function run(folder: string, out: (line: string) => void, show = ''
     const testCase: Case = JSON.parse(await readFile(join(folder, name), 'utf8'));
     const differences = runCase(testCase, objectOf(defaultMesh));
     if (differences.length === 0) passed++;
-    else out(`FAIL ${name}\n  ${differences.slice(0, show !== '' && name.includes(show) ? 1_000 : 6).join('\n  ')}`);
+    else out(`FAIL ${name}: ${differences.slice(0, show !== '' && name.includes(show) ? 1_000 : 6).join('\n  ')}`);
   }
   return { passed, failed: names.length - passed, skipped: 0 };
 }

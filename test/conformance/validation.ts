@@ -128,7 +128,7 @@ async function judge(kind: string, entry: Case): Promise<Verdict> {
 
 function describe({ kind, entry, valid, reason }: Verdict): string {
   const what = entry.mutation ?? entry.origin;
-  return `${kind} ${entry.id} (${what}): we ${valid ? 'accept' : 'refuse'} it. ${reason}`.slice(0, 400);
+  return `FAIL ${kind} ${entry.id} (${what}): we ${valid ? 'accept' : 'refuse'} it. ${reason}`.slice(0, 400);
 }
 
 function describeWarnings({ kind, entry, warnings }: Verdict): string {

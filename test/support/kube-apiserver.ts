@@ -96,7 +96,7 @@ export class TestApiServer implements AsyncDisposable {
     await writeFile(join(folder, 'tokens.csv'), `${this.token},admin,admin,system:masters\n`);
   }
 
-  /** Starts what does not run of etcd, the API server and the controllers, and waits for /readyz. */
+  /** Starts what does not run of etcd, the API server and the controllers; waits for /readyz and namespace `default`. */
   async start(): Promise<void> {
     this.#etcd = this.#etcd?.running ? this.#etcd : this.#run('etcd', this.#etcdFlags());
     this.#apiserver = this.#apiserver?.running ? this.#apiserver : this.#run('kube-apiserver', this.#apiserverFlags());

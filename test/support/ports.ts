@@ -8,7 +8,7 @@ const rangeCount = 4;
 const drawn = new Set<number>();
 
 /**
- * A TCP port of this address that nobody listens on now, and that this process was not given before. Linux gives outgoing
+ * A TCP port of this address that nobody listens on now, and that this process did not look at before. Linux gives outgoing
  * connections 32768 and more.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
@@ -16,9 +16,9 @@ export async function freePort(host = '127.0.0.1'): Promise<number> {
   const start = first + (Number(process.env['VITEST_POOL_ID'] ?? 0) % rangeCount) * size;
   for (let attempt = 0; attempt < 100; attempt++) {
     const port = randomInt(start, start + size);
-    if (drawn.has(port) || !(await canListen(host, port))) continue;
+    if (drawn.has(port)) continue;
     drawn.add(port);
-    return port;
+    if (await canListen(host, port)) return port;
   }
   throw new Error(`no free port on ${host} between ${start} and ${start + size}`);
 }

@@ -1,4 +1,5 @@
-// fast-check with the same cases in each run, so that what fails in CI fails here too; TEST_SEED=<number> gives others.
+// fast-check with the same random numbers in each run, so that what fails in CI fails here too; TEST_SEED=<number> gives
+// others.
 import fc from 'fast-check';
 
 const usualSeed = 20261123;
