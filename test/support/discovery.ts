@@ -20,6 +20,8 @@ export interface DiscoveryPorts {
 export interface DiscoveryOptions {
   /** Kubernetes as the source. */
   readonly kubeconfig?: string;
+  /** A folder with the files of a service account, mounted where a pod has them; only root can do that. */
+  readonly serviceAccount?: string;
   /** A folder of YAML as the source. */
   readonly configFolder?: string;
   /** Address of every port; 127.0.0.1 by default. */
@@ -65,8 +67,7 @@ export async function startDiscovery(options: DiscoveryOptions): Promise<TestDis
   const nodeArgs = [...(options.nodeArgs ?? []), ...(options.tellsHeap === true ? ['--import', heapOnSignal] : [])];
   const child = new Child({
     name: 'meltemi discovery',
-    command: launcher,
-    args: ['discovery', ...flagsOf(options, address, ports)],
+    ...commandOf(options, ['discovery', ...flagsOf(options, address, ports)]),
     environment: {
       ...process.env,
       ...(nodeArgs.length === 0 ? {} : { NODE_OPTIONS: nodeArgs.join(' ') }),
@@ -118,6 +119,21 @@ export async function freePorts(address: string): Promise<DiscoveryPorts> {
     https: await freePort(address),
     monitoring: await freePort(address),
   };
+}
+
+/** Mounts in a mount namespace of its own, over an empty `/run`: the machine is left as it is. */
+const mountServiceAccount = [
+  'at=/run/secrets/kubernetes.io/serviceaccount',
+  'mount -t tmpfs none /run',
+  'mkdir -p "$at"',
+  'mount --bind "$0" "$at"',
+  'exec "$@"',
+].join(' && ');
+
+function commandOf({ serviceAccount }: DiscoveryOptions, args: readonly string[]) {
+  if (serviceAccount === undefined) return { command: launcher, args };
+  const mounted = ['--mount', '--propagation', 'private', 'sh', '-c', mountServiceAccount, serviceAccount];
+  return { command: 'unshare', args: [...mounted, launcher, ...args] };
 }
 
 function flagsOf(options: DiscoveryOptions, address: string, ports: DiscoveryPorts): readonly string[] {
