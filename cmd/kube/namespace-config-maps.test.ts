@@ -98,6 +98,19 @@ test('refusals are tried again, other namespaces of the mesh come and go', async
   expect([rootOf('b'), rootOf('c')]).toEqual(['one', 'one']);
 });
 
+test('writes that fail are no contest: new roots arrive once the API server takes them', async () => {
+  const { roots, store, calls, sync, state, rootOf } = world();
+  state.undiscovered = 'b';
+  roots.lead(true);
+  sync();
+  await settle();
+  state.roots = 'two';
+  state.refuse = 5;
+  roots.lookAtAll();
+  await settle();
+  expect([rootOf('a'), calls.length, store.findings()]).toEqual(['two', 7, []]);
+});
+
 test('nothing is written after it was disposed', async () => {
   const { roots, calls, sync } = world();
   roots.lead(true);

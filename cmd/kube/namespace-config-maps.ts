@@ -157,7 +157,6 @@ export class NamespaceConfigMaps implements AsyncDisposable {
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
     const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [key]: text } };
     const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
-    if (there) this.#contest.wrote(namespace, text);
     const answer = there
       ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
       : await api.send('POST', folder, {
@@ -166,6 +165,8 @@ export class NamespaceConfigMaps implements AsyncDisposable {
           ...wanted,
           metadata: { ...wanted.metadata, name, namespace },
         });
+    // Only what was written can have been undone.
+    if (there && answer.status === 200) this.#contest.wrote(namespace, text);
     // Somebody was faster: the watch will tell of it. A namespace that ends takes no new objects.
     if ([200, 201, 404, 409].includes(answer.status)) return true;
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
