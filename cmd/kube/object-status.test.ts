@@ -43,6 +43,8 @@ function world() {
   const state = {
     version: 100,
     refuse: undefined as KubeAnswer | undefined,
+    /** Objects that take no status. */
+    closed: new Set<string>(),
     onceRead: undefined as (() => void) | undefined,
   };
   const put = (raw: Raw): void => {
@@ -69,6 +71,7 @@ function world() {
       onceRead?.();
       return { status: 200, body: object };
     }
+    if (state.closed.has(object.metadata.name)) return { status: 403, body: {} };
     const { metadata, status } = body as { metadata: { resourceVersion: string }; status: Record<string, unknown> };
     if (metadata.resourceVersion !== object.metadata.resourceVersion) return { status: 409, body: {} };
     const merged = Object.entries({ ...object.status, ...status }).filter(([, value]) => value !== null);
@@ -120,6 +123,7 @@ function world() {
     ).map(({ type, status, reason }) => `${type} ${status} ${reason}`);
   return {
     put,
+    store,
     start,
     newStatus,
     objects,
@@ -244,6 +248,29 @@ test.each([
   await pass(120_000);
   expect(conditionsOf('virtualservices/v7')).toEqual(['Accepted False Invalid']);
   expect(counts.written).toBe(20);
+});
+
+test('a status that is always refused slows no other, and looks at all do not have it tried more often', async () => {
+  const { put, start, newStatus, store, state, calls, conditionsOf } = world();
+  put(route('refused', bad));
+  state.closed.add('refused');
+  start();
+  newStatus().lead(true);
+  const namespaces = store.sinkOf('namespaces');
+  for (let second = 0; second < 600; second++) {
+    namespaces.apply([{ kind: 'Namespace', key: '/other', object: undefined }]);
+    await pass(1_000);
+  }
+  const attempts = calls.filter((call) => call === 'PATCH virtualservices/refused/status').length;
+  expect(attempts).toBeGreaterThan(10);
+  expect(attempts).toBeLessThan(30);
+  put(route('v', bad));
+  await pass();
+  expect(conditionsOf('virtualservices/v')).toEqual(['Accepted False Invalid']);
+  state.closed.clear();
+  put(route('refused', { ...bad, gateways: ['x'] }));
+  await pass();
+  expect(conditionsOf('virtualservices/refused')).toEqual(['Accepted False Invalid']);
 });
 
 test('objects that went, or whose definition has no status, are left alone', async () => {
