@@ -23,13 +23,14 @@ export class Contest {
     this.#monotonic = monotonic;
   }
 
-  /** Whether a thing is left as the other writer wants it. */
-  isLost(key: string, wanted: string): boolean {
+  /** Milliseconds for which a thing is still left as the other writer wants it; 0: it may be written. */
+  lostMs(key: string, wanted: string): number {
     const last = this.#rewrites.get(key);
-    return last?.wanted === wanted && last.times >= mostRewrites && this.#monotonic() - last.at < contestMs;
+    if (last?.wanted !== wanted || last.times < mostRewrites) return 0;
+    return Math.max(0, last.at + contestMs - this.#monotonic());
   }
 
-  /** Takes note of a write, and forgets those of long ago. */
+  /** Takes note of a write that succeeded, and forgets those of long ago. */
   wrote(key: string, wanted: string): void {
     const at = this.#monotonic();
     const last = this.#rewrites.get(key);

@@ -1,10 +1,14 @@
 // Addresses of ServiceEntries over a store: who gets them, who keeps them, and that two do not get the same.
-import { expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { ServiceEntry } from '../../config/kinds/service-entry.ts';
 import { keyOf } from '../../config/object.ts';
 import type { KubeAnswer } from '../../config/sources/kube-api.ts';
 import { Store } from '../../config/store.ts';
+import { rest } from '../rest.ts';
 import { EntryAddresses } from './entry-addresses.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 function world() {
   const store = new Store();
@@ -40,14 +44,15 @@ function world() {
     addressesOf: ({ status, metadata }) =>
       status?.addresses === undefined ? [{ value: state.address(metadata.name), host: metadata.name }] : undefined,
     published: async () => undefined,
-    sleep: () => new Promise((resolve) => setTimeout(resolve, 1)),
+    sleep: rest,
+    random: () => 0,
     now: () => Date.now(),
     count: (outcome) => counts[outcome]++,
     log: (message) => logged.push(message),
   });
   return { put, addresses, bodies, logged, counts, state };
 }
-const settle = (ms = 30): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const settle = (ms = 1_000) => vi.advanceTimersByTimeAsync(ms);
 
 test('only a leader writes, once each, with the version that it saw', async () => {
   const { put, addresses, bodies, counts } = world();
@@ -69,7 +74,6 @@ test('only a leader writes, once each, with the version that it saw', async () =
 
 test('an address that was just written is given to nobody else until it is seen', async () => {
   const { put, addresses, bodies, state } = world();
-  vi.useFakeTimers();
   addresses.lead(true);
   put('a');
   put('b');
@@ -79,13 +83,11 @@ test('an address that was just written is given to nobody else until it is seen'
   put('a', [{ value: '240.240.0.1', host: 'a' }]);
   await vi.advanceTimersByTimeAsync(5_000);
   expect(bodies[3]).toMatchObject({ status: { addresses: [{ value: '240.240.0.2', host: 'b' }] } });
-  vi.useRealTimers();
   await addresses[Symbol.asyncDispose]();
 });
 
 test('somebody who takes them out again and again is not answered without end', async () => {
   const { put, addresses, counts } = world();
-  vi.useFakeTimers();
   addresses.lead(true);
   put('a');
   for (let second = 0; second < 600; second++) {
@@ -95,7 +97,6 @@ test('somebody who takes them out again and again is not answered without end', 
   }
   expect(counts.written).toBeGreaterThan(5);
   expect(counts.written).toBeLessThan(20);
-  vi.useRealTimers();
   await addresses[Symbol.asyncDispose]();
 });
 
@@ -114,7 +115,7 @@ test('conflicts and missing objects wait for the watch, refusals and broken conn
   state.answer = new Error('refused');
   await settle();
   state.answer = { status: 200, body: {} };
-  await settle();
+  await settle(5_000);
   expect(counts.written).toBe(1);
   expect(logged).toContain(
     'the addresses of ServiceEntry ns/a cannot be written: the API server answered 403 forbidden',

@@ -5,20 +5,18 @@ import type { KubeApi } from '../../config/sources/kube-api.ts';
 import { objectPath } from '../../config/sources/kube-path.ts';
 import type { Store } from '../../config/store.ts';
 import type { HostAddress } from '../../discovery/model/auto-address.ts';
-import { KeyedWork } from './keyed-work.ts';
+import { KeyedWork, type KeyedWorkOptions } from './keyed-work.ts';
 import { Pace } from './pace.ts';
 import { refusal } from './refusal.ts';
 
 /** What writing them needs. Times in milliseconds. */
-export interface EntryAddressesOptions {
+export interface EntryAddressesOptions extends Pick<KeyedWorkOptions, 'sleep' | 'random'> {
   readonly api: Pick<KubeApi, 'send'>;
   readonly store: Pick<Store, 'get' | 'list' | 'subscribe'>;
   /** What the status of an entry is to say; undefined where it lacks nothing. Of the published state. */
   readonly addressesOf: (entry: ServiceEntry) => readonly HostAddress[] | undefined;
   /** Resolves when what the store said so far is published. */
   readonly published: () => Promise<void>;
-  /** Resolves early, without error, when the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly count: (outcome: 'written' | 'failed') => void;
@@ -42,12 +40,10 @@ export class EntryAddresses implements AsyncDisposable {
   constructor(options: EntryAddressesOptions) {
     this.#options = options;
     this.#pace = new Pace(options.now);
-    const { store, sleep, count, log } = options;
+    const { store, sleep, random, count, log } = options;
     this.#work = new KeyedWork({
       perform: (key) => this.#write(key),
-      workers: 1,
-      restMs: 20,
-      sleep,
+      ...{ workers: 1, restMs: 20, sleep, random },
       failed: (key, error) => {
         count('failed');
         log(`the addresses of ServiceEntry ${key} cannot be written: ${error.message}`);

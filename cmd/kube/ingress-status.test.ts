@@ -1,9 +1,13 @@
 // The status of Ingresses, over a store that hears of each write: who writes, when, and API servers that refuse.
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Ingress, IngressPoint } from '../../config/kinds/ingress.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import { Store } from '../../config/store.ts';
+import { rest } from '../rest.ts';
 import { IngressStatus, wantedPoints } from './ingress-status.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
 
 const ingressOf = (name: string, points: readonly IngressPoint[] = [], resourceVersion = '1'): Ingress => ({
   apiVersion: 'networking.k8s.io/v1',
@@ -43,8 +47,9 @@ function world(names: readonly string[] = ['a']) {
     points: [{ ip: '10.0.0.1' }] as readonly IngressPoint[],
     serves: true,
     refuse: [] as number[],
+    /** Ingresses that take no status. */
+    closed: new Set<string>(),
     most: 0,
-    now: 0,
   };
   const calls: string[] = [];
   const logs: string[] = [];
@@ -61,6 +66,7 @@ function world(names: readonly string[] = ['a']) {
       const name = path.split('/')[7] ?? '';
       calls.push(`${name} ${(status.loadBalancer.ingress ?? []).map(({ ip }) => ip).join()}`);
       const refused = state.refuse.shift();
+      if (state.closed.has(name)) return { status: 403, body: {} };
       if (refused !== undefined) return { status: refused, body: { message: 'no' } };
       if (metadata.resourceVersion !== store.get('Ingress', `shop/${name}`)?.metadata.resourceVersion) {
         return { status: 409, body: {} };
@@ -75,8 +81,9 @@ function world(names: readonly string[] = ['a']) {
     settled: async () => undefined,
     serves: () => state.serves,
     points: () => state.points,
-    sleep: () => new Promise((resolve) => setImmediate(resolve)),
-    monotonic: () => state.now,
+    sleep: rest,
+    random: () => 0,
+    monotonic: () => performance.now(),
     report: sink.report,
     log: (message) => logs.push(message),
   });
@@ -86,9 +93,7 @@ function world(names: readonly string[] = ['a']) {
   return { status, store, sink, put, change, state, calls, logs };
 }
 
-const settle = async (): Promise<void> => {
-  for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
-};
+const settle = (ms = 5_000) => vi.advanceTimersByTimeAsync(ms);
 
 test('only a leader writes, once, and follows what changes', async () => {
   const { status, change, state, calls } = world();
@@ -146,9 +151,9 @@ test('who is overwritten again and again gives in with a finding, until somethin
   await settle();
   expect([pointsOf(), found()]).toEqual([state.points, []]);
   expect(await fight()).toBe(4);
-  state.now = 600_000;
-  change();
-  await settle();
+  expect([pointsOf(), found().length]).toEqual([theirs, 1]);
+  // Nobody says anything any more: it is looked at by itself.
+  await settle(600_000);
   expect([pointsOf(), found()]).toEqual([state.points, []]);
   expect(await fight()).toBe(4);
   status.lead(false);
@@ -168,6 +173,32 @@ test('few requests are under way at once, and all Ingresses get theirs', async (
   await settle();
   expect(new Set(calls).size).toBe(30);
   expect(state.most).toBe(4);
+});
+
+test('Ingresses that refuse keep none of the others waiting, and are asked ever less often', async () => {
+  const names = Array.from({ length: 20 }, (_, i) => `i${i}`);
+  const { status, store, put, change, state, calls } = world(names);
+  for (const name of names.slice(0, 10)) state.closed.add(name);
+  const open = () =>
+    names.filter((name) => store.get('Ingress', `shop/${name}`)?.status?.loadBalancer?.ingress?.length);
+  status.lead(true);
+  await settle(10);
+  expect(open()).toEqual(names.slice(10));
+  for (let i = 0; i < 600; i++) {
+    change();
+    await settle(1_000);
+  }
+  const attempts = calls.filter((call) => call.startsWith('i0 ')).length;
+  expect(attempts).toBeGreaterThan(10);
+  expect(attempts).toBeLessThan(30);
+  state.closed.clear();
+  put('i3');
+  await settle(10);
+  expect(open()).toContain('i3');
+  state.points = [{ ip: '10.0.0.2' }];
+  change();
+  await settle(10);
+  expect(open()).toEqual(names);
 });
 
 test('nothing is written after it was disposed', async () => {

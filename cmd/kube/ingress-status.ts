@@ -7,11 +7,11 @@ import { keyOf } from '../../config/object.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
 import { Contest, mostRewrites } from './contest.ts';
-import { KeyQueue } from './key-queue.ts';
+import { KeyedWork, type KeyedWorkOptions } from './keyed-work.ts';
 import { refusal } from './refusal.ts';
 
 /** What keeping it needs. Times in milliseconds. */
-export interface IngressStatusOptions {
+export interface IngressStatusOptions extends Pick<KeyedWorkOptions, 'sleep' | 'random'> {
   readonly api: Pick<KubeApi, 'send'>;
   readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced'>;
   /** Resolves when `serves` and `points` go by all that the store has told before. */
@@ -20,8 +20,6 @@ export interface IngressStatusOptions {
   readonly serves: (ingress: Ingress) => boolean;
   /** Where it is then reached. */
   readonly points: () => readonly IngressPoint[];
-  /** Resolves early, without error, when the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds on a clock of which only differences count. */
   readonly monotonic: () => number;
   /** The findings about an Ingress, by `namespace/name`; replaces what was reported before. */
@@ -55,18 +53,29 @@ export function wantedPoints(
 export class IngressStatus implements AsyncDisposable {
   readonly #options: IngressStatusOptions;
   readonly #stop = new AbortController();
-  readonly #queue = new KeyQueue({ workers, settle: (key, signal) => this.#settle(key, signal) });
+  readonly #work: KeyedWork;
   readonly #contest: Contest;
   readonly #contested = new Set<string>();
   readonly #unsubscribe: () => void;
   #leading = false;
   #looking: Promise<void> | undefined;
   #lookAgain = false;
+  /** Ingresses that changed since the last look. */
+  #changed = new Set<string>();
+  /** Where the mesh was reached by the last look. */
+  #points: readonly IngressPoint[] = [];
 
   constructor(options: IngressStatusOptions) {
     this.#options = options;
     this.#contest = new Contest(options.monotonic);
+    const { sleep, random, log } = options;
+    this.#work = new KeyedWork({
+      perform: (key) => this.#settle(key),
+      ...{ workers, restMs: 0, sleep, random },
+      failed: (key, { message }) => log(`status of Ingress ${key}: ${message}`),
+    });
     this.#unsubscribe = options.store.subscribe((changes) => {
+      for (const { kind, key } of changes) if (kind === 'Ingress' && this.#leading) this.#changed.add(key);
       if (changes.some(({ kind }) => decisive.has(kind))) this.#lookSoon();
     });
   }
@@ -74,6 +83,8 @@ export class IngressStatus implements AsyncDisposable {
   /** Told by the election. */
   lead(leading: boolean): void {
     this.#leading = leading;
+    this.#work.clear();
+    this.#changed.clear();
     if (leading) this.#lookSoon();
     else for (const key of this.#contested) this.#tell(key, false);
   }
@@ -81,7 +92,7 @@ export class IngressStatus implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     this.#unsubscribe();
-    await Promise.all([this.#looking, this.#queue[Symbol.asyncDispose]()]);
+    await Promise.all([this.#looking, this.#work[Symbol.asyncDispose]()]);
   }
 
   /** Changes that come while the last ones are being published are looked at together, afterwards. */
@@ -89,7 +100,9 @@ export class IngressStatus implements AsyncDisposable {
     this.#lookAgain = true;
     if (!this.#leading || this.#looking !== undefined) return;
     this.#looking = this.#look()
-      .catch((error: unknown) => this.#options.log(`status of Ingresses: ${messageOf(error)}`))
+      .catch((error: unknown) =>
+        this.#options.log(`status of Ingresses: ${error instanceof Error ? error.message : error}`),
+      )
       .finally(() => {
         this.#looking = undefined;
       });
@@ -99,11 +112,19 @@ export class IngressStatus implements AsyncDisposable {
     while (this.#lookAgain && !this.#stop.signal.aborted) {
       this.#lookAgain = false;
       await this.#options.settled();
+      const changed = this.#changed;
+      this.#changed = new Set();
+      const points = this.#options.points();
+      const isElsewhere = !isDeepStrictEqual(points, this.#points);
+      this.#points = points;
       const keys = this.#options.store.list('Ingress').map(({ metadata }) => keyOf(metadata));
       for (const key of new Set([...keys, ...this.#contested])) {
         const wanted = this.#wanted(key);
-        this.#tell(key, wanted !== undefined && this.#isLost(key, wanted));
-        if (wanted !== undefined) this.#queue.add(key);
+        this.#tell(key, this.#lostMs(key, wanted) > 0);
+        if (wanted === undefined) continue;
+        // Where there is no news of it, one that was refused a moment ago waits for its turn.
+        if (isElsewhere || changed.has(key)) this.#work.add(key);
+        else this.#work.remind(key);
       }
     }
   }
@@ -114,8 +135,9 @@ export class IngressStatus implements AsyncDisposable {
     return ingress === undefined ? undefined : wantedPoints(ingress, serves(ingress), points());
   }
 
-  #isLost(key: string, wanted: readonly IngressPoint[]): boolean {
-    return this.#contest.isLost(this.#idOf(key), JSON.stringify(wanted));
+  /** Milliseconds for which it stays as another writer wants it; 0: not at all. */
+  #lostMs(key: string, wanted: readonly IngressPoint[] | undefined): number {
+    return wanted === undefined ? 0 : this.#contest.lostMs(this.#idOf(key), JSON.stringify(wanted));
   }
 
   /** An Ingress that is made anew is another one. */
@@ -134,18 +156,14 @@ export class IngressStatus implements AsyncDisposable {
     this.#options.report(key, isLost ? [warningOf('contested-object', message, { object, help })] : []);
   }
 
-  async #settle(key: string, signal: AbortSignal): Promise<void> {
-    const { sleep, log } = this.#options;
-    for (let failures = 0; !signal.aborted; failures++) {
-      const wanted = this.#wanted(key);
-      if (wanted === undefined || this.#isLost(key, wanted)) return;
-      try {
-        return await this.#write(key, wanted);
-      } catch (error) {
-        log(`status of Ingress ${key}: ${messageOf(error)}`);
-      }
-      await sleep(Math.min(100 * 2 ** failures, 30_000), signal);
-    }
+  /** Gives the milliseconds after which another writer has had its way for long enough. */
+  async #settle(key: string): Promise<number | undefined> {
+    const wanted = this.#wanted(key);
+    const lostMs = this.#lostMs(key, wanted);
+    this.#tell(key, lostMs > 0);
+    if (wanted === undefined || lostMs > 0) return lostMs || undefined;
+    await this.#write(key, wanted);
+    return undefined;
   }
 
   /** What is written comes back by the watch, and is looked at again then. */
@@ -164,8 +182,4 @@ export class IngressStatus implements AsyncDisposable {
     if (![200, 404, 409].includes(answer.status)) throw refusal(answer);
     if (answer.status === 200) this.#contest.wrote(this.#idOf(key), JSON.stringify(points));
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -17,6 +17,7 @@ export function keepIngressStatus(plane: ControlPlane, leading: Omit<LeadingOpti
     serves: (ingress) => isServed(graph.read, ingress, (name) => store.get('IngressClass', `/${name}`)),
     points: () => graph.read(ingressPoints, 'all'),
     sleep: rest,
+    random: Math.random,
     monotonic: () => performance.now(),
     report: store.sinkOf('ingress status').report,
     log: (message) => leading.log.warn(message),

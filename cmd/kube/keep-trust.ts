@@ -24,6 +24,7 @@ export function keepTrust(plane: ControlPlane, leading: Omit<LeadingOptions, 'le
           store.get('Namespace', `/${namespace}`),
         ),
       sleep: rest,
+      random: Math.random,
       monotonic: () => performance.now(),
       report: store.sinkOf(name).report,
       log: warn,

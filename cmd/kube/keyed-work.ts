@@ -1,11 +1,11 @@
-// Work on things by key: each once however often it was asked for, few at a time, slower while it fails.
-import { KeyQueue } from './key-queue.ts';
+// Work on things by key, as client-go's rate-limited queues: few at a time, and what fails waits without a worker.
+import { isOutage, Refusal } from './refusal.ts';
 
 /** What the work is, and how fast it may go. Times in milliseconds. */
 export interface KeyedWorkOptions {
   /**
-   * Does what is due for a key. Gives the milliseconds after which it is due again, undefined: not of itself. Where it
-   * rejects, the key's turn comes again after a rest.
+   * Does what is due for a key, once. Gives the milliseconds after which it is due again, undefined: not of itself. Where
+   * it rejects, the key's turn comes again after a wait.
    */
   readonly perform: (key: string) => Promise<number | undefined>;
   /** Keys under way at once. */
@@ -14,62 +14,159 @@ export interface KeyedWorkOptions {
   readonly restMs: number;
   /** Resolves early, without error, when the signal aborts. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** At least 0, below 1. */
+  readonly random: () => number;
   readonly failed: (key: string, error: Error) => void;
 }
 
-const longestRestMs = 60_000;
+const firstWaitMs = 250;
+const longestWaitMs = 60_000;
+/** During an outage everything waits, so few requests are made, and its end shall be noticed soon. */
+const longestBrakeMs = 10_000;
 
-/** Works until disposed. Failures in a row, whatever their keys, make every worker rest longer, up to a minute. */
+/**
+ * Works until disposed: on each key once however often it was asked for, and never twice at once. A key that fails waits,
+ * ever longer, up to a minute, and others have their turn meanwhile. While the API server itself fails (`isOutage`) nothing
+ * is begun for a time that grows up to ten seconds, or that it asks for.
+ */
 export class KeyedWork implements AsyncDisposable {
   readonly #options: KeyedWorkOptions;
-  readonly #queue: KeyQueue;
-  readonly #later = new Map<string, NodeJS.Timeout>();
-  #failures = 0;
-  #stopped = false;
+  readonly #stop = new AbortController();
+  /** Keys whose turn it is, and whether there is news of them: otherwise a failure meanwhile lets them wait. */
+  readonly #due = new Map<string, boolean>();
+  readonly #busy = new Map<string, Promise<void>>();
+  readonly #waits = new Map<string, AbortController>();
+  /** Failures in a row by key. */
+  readonly #failures = new Map<string, number>();
+  /** Outages in a row; those found while one holds everything back are the same. */
+  #outages = 0;
+  #isBraked = false;
+  /** How often everything was forgotten. */
+  #cleared = 0;
 
   constructor(options: KeyedWorkOptions) {
     this.#options = options;
-    this.#queue = new KeyQueue({ workers: options.workers, settle: (key, signal) => this.#settle(key, signal) });
   }
 
-  /** Asks for a key to be looked at; while it is worked on, to be looked at once more. */
+  /** Tells of news: the key's turn comes at once, whatever it waits for; while it is worked on, once more. */
   add(key: string): void {
-    this.#queue.add(key);
+    this.#endWait(key);
+    this.#due.set(key, true);
+    this.#work();
   }
 
-  /** Forgets what is due, now or later; what is under way goes on. */
+  /** Asks for a key without news of it, after some milliseconds: one that waits already goes on waiting. */
+  remind(key: string, ms = 0): void {
+    if (this.#waits.has(key) || this.#due.has(key)) return;
+    if (ms > 0) this.#wait(key, ms);
+    else this.#becomesDue(key);
+  }
+
+  /** Forgets what is due, now or later, and what failed; what is under way ends. */
   clear(): void {
-    this.#queue.clear();
-    for (const timer of this.#later.values()) clearTimeout(timer);
-    this.#later.clear();
+    this.#cleared++;
+    this.#due.clear();
+    this.#failures.clear();
+    for (const key of this.#waits.keys()) this.#endWait(key);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopped = true;
+    this.#stop.abort();
     this.clear();
-    await this.#queue[Symbol.asyncDispose]();
+    await Promise.all(this.#busy.values());
   }
 
-  async #settle(key: string, signal: AbortSignal): Promise<void> {
-    const { perform, restMs, sleep, failed } = this.#options;
+  #work(): void {
+    while (this.#busy.size < this.#options.workers && !this.#isBraked && !this.#stop.signal.aborted) {
+      const key = this.#next();
+      if (key === undefined) return;
+      this.#due.delete(key);
+      const cleared = this.#cleared;
+      // Not begun here: what it does at once may ask for keys, or forget them.
+      const done = Promise.resolve()
+        .then(() => (cleared === this.#cleared ? this.#turn(key) : undefined))
+        .finally(() => {
+          this.#busy.delete(key);
+          this.#work();
+        });
+      this.#busy.set(key, done);
+    }
+  }
+
+  /** Those that failed come last: few of them could otherwise keep the others behind a brake that only they cause. */
+  #next(): string | undefined {
+    let failed: string | undefined;
+    for (const key of this.#due.keys()) {
+      if (this.#busy.has(key)) continue;
+      if (!this.#failures.has(key)) return key;
+      failed ??= key;
+    }
+    return failed;
+  }
+
+  async #turn(key: string): Promise<void> {
+    const { perform, restMs, sleep } = this.#options;
+    const cleared = this.#cleared;
     try {
       const again = await perform(key);
-      this.#failures = 0;
-      if (again !== undefined) this.#addLater(key, again);
-    } catch (error) {
-      this.#failures++;
-      this.#queue.add(key);
-      failed(key, error instanceof Error ? error : new Error(String(error)));
+      this.#outages = 0;
+      if (cleared === this.#cleared) {
+        this.#failures.delete(key);
+        if (again !== undefined) this.#wait(key, again);
+      }
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (isOutage(error)) this.#brake(error);
+      else this.#outages = 0;
+      if (cleared === this.#cleared) this.#waitAfter(key, error);
+      this.#options.failed(key, error);
     }
-    await sleep(Math.min(restMs * 2 ** Math.min(this.#failures, 20), longestRestMs), signal);
+    if (restMs > 0) await sleep(restMs, this.#stop.signal);
   }
 
-  #addLater(key: string, ms: number): void {
-    if (this.#stopped || this.#later.has(key)) return;
-    const timer = setTimeout(() => {
-      this.#later.delete(key);
-      this.add(key);
-    }, ms);
-    this.#later.set(key, timer);
+  #waitAfter(key: string, error: Error): void {
+    const failures = (this.#failures.get(key) ?? 0) + 1;
+    this.#failures.set(key, failures);
+    if (this.#due.get(key) === true) return;
+    this.#due.delete(key);
+    this.#wait(key, this.#backOff(failures, isOutage(error) ? longestBrakeMs : longestWaitMs));
+  }
+
+  #brake(error: Error): void {
+    if (this.#isBraked) return;
+    this.#outages++;
+    this.#isBraked = true;
+    const asked = error instanceof Refusal ? (error.retryAfterMs ?? 0) : 0;
+    const ms = Math.max(Math.min(asked, longestWaitMs), this.#backOff(this.#outages, longestBrakeMs));
+    void this.#options.sleep(ms, this.#stop.signal).then(() => {
+      this.#isBraked = false;
+      this.#work();
+    });
+  }
+
+  /** Spread by chance, so that what failed together does not come again together. */
+  #backOff(times: number, longestMs: number): number {
+    return Math.min(firstWaitMs * 2 ** Math.min(times - 1, 20), longestMs) * (0.5 + 0.5 * this.#options.random());
+  }
+
+  #wait(key: string, ms: number): void {
+    this.#endWait(key);
+    const wait = new AbortController();
+    this.#waits.set(key, wait);
+    void this.#options.sleep(ms, wait.signal).then(() => {
+      if (wait.signal.aborted) return;
+      this.#waits.delete(key);
+      if (!this.#due.has(key)) this.#becomesDue(key);
+    });
+  }
+
+  #becomesDue(key: string): void {
+    this.#due.set(key, false);
+    this.#work();
+  }
+
+  #endWait(key: string): void {
+    this.#waits.get(key)?.abort();
+    this.#waits.delete(key);
   }
 }

@@ -4,11 +4,11 @@ import type { ConfigMap } from '../../config/kinds/config-map.ts';
 import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { Store } from '../../config/store.ts';
 import { Contest, mostRewrites } from './contest.ts';
-import { KeyQueue } from './key-queue.ts';
+import { KeyedWork, type KeyedWorkOptions } from './keyed-work.ts';
 import { refusal } from './refusal.ts';
 
 /** What keeping them needs. Times in milliseconds. */
-export interface NamespaceConfigMapsOptions {
+export interface NamespaceConfigMapsOptions extends Pick<KeyedWorkOptions, 'sleep' | 'random'> {
   readonly api: Pick<KubeApi, 'send'>;
   /** Follows namespaces and ConfigMaps. */
   readonly store: Pick<Store, 'get' | 'list' | 'subscribe' | 'synced' | 'onStatus'>;
@@ -23,8 +23,6 @@ export interface NamespaceConfigMapsOptions {
    * there stays, as istiod leaves it: another control plane may be the one that keeps it now.
    */
   readonly isDiscovered: (namespace: string) => boolean;
-  /** Resolves early, without error, when the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds on a clock of which only differences count. */
   readonly monotonic: () => number;
   /** The findings about a namespace's ConfigMap; replaces what was reported before. */
@@ -55,22 +53,29 @@ export function isServed(namespace: string, phase: string | undefined): boolean 
 /** Keeps them until disposed; only a leader changes what is there. */
 export class NamespaceConfigMaps implements AsyncDisposable {
   readonly #options: NamespaceConfigMapsOptions;
-  /** Namespaces to be looked after. */
-  readonly #queue = new KeyQueue({ workers, settle: (namespace, signal) => this.#settle(namespace, signal) });
+  /** By namespace. */
+  readonly #work: KeyedWork;
   readonly #contest: Contest;
   readonly #contested = new Set<string>();
   readonly #unsubscribe: readonly (() => void)[];
   #leading = false;
+  /** The text by which all were looked at last. */
+  #text: string | undefined;
 
   constructor(options: NamespaceConfigMapsOptions) {
     this.#options = options;
     this.#contest = new Contest(options.monotonic);
-    const { store } = options;
+    const { store, name, sleep, random, log } = options;
+    this.#work = new KeyedWork({
+      perform: (namespace) => this.#settle(namespace),
+      ...{ workers, restMs: 0, sleep, random },
+      failed: (namespace, { message }) => log(`${name} in ${namespace}: ${message}`),
+    });
     this.#unsubscribe = [
       store.subscribe((changes) => {
         for (const { kind, key } of changes) {
-          if (kind === 'Namespace') this.#look(key.slice(1));
-          else if (kind === 'ConfigMap' && key.endsWith(`/${options.name}`)) this.#look(key.split('/')[0] ?? '');
+          if (kind === 'Namespace') this.#look(key.slice(1), true);
+          else if (kind === 'ConfigMap' && key.endsWith(`/${name}`)) this.#look(key.split('/')[0] ?? '', true);
         }
       }),
       store.onStatus(() => this.lookAtAll()),
@@ -81,33 +86,35 @@ export class NamespaceConfigMaps implements AsyncDisposable {
   /** Told by the election. */
   lead(leading: boolean): void {
     this.#leading = leading;
+    this.#work.clear();
     this.lookAtAll();
   }
 
   /** Looks at every namespace: after another text came into force, or other namespaces count. */
   lookAtAll(): void {
-    for (const { metadata } of this.#options.store.list('Namespace')) this.#look(metadata.name);
+    const text = this.#options.text();
+    const isNews = text !== this.#text;
+    this.#text = text;
+    for (const { metadata } of this.#options.store.list('Namespace')) this.#look(metadata.name, isNews);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
-    await this.#queue[Symbol.asyncDispose]();
+    await this.#work[Symbol.asyncDispose]();
   }
 
-  #look(namespace: string): void {
+  /** Where there is no news of it, one that was refused a moment ago waits for its turn. */
+  #look(namespace: string, isNews: boolean): void {
     this.#tell(namespace);
-    if (this.#wanted(namespace) !== undefined) this.#queue.add(namespace);
+    if (this.#wanted(namespace) === undefined) return;
+    if (!this.#leading) this.#work.remind(namespace, patienceMs);
+    else if (isNews) this.#work.add(namespace);
+    else this.#work.remind(namespace);
   }
 
   #tell(namespace: string): void {
-    const { store, name, text, report } = this.#options;
-    const found = store.get('ConfigMap', `${namespace}/${name}`);
-    const wanted = text();
-    const isLost =
-      found !== undefined &&
-      wanted !== undefined &&
-      !this.#isCurrent(found, wanted) &&
-      this.#contest.isLost(namespace, wanted);
+    const { name, report } = this.#options;
+    const isLost = this.#lostMs(namespace) > 0;
     if (isLost === this.#contested.has(namespace)) return;
     if (isLost) this.#contested.add(namespace);
     else this.#contested.delete(namespace);
@@ -115,6 +122,14 @@ export class NamespaceConfigMaps implements AsyncDisposable {
     const message = `another writer changed it back ${mostRewrites} times; it is left as that one wants it`;
     const help = 'give both control planes one CA, or end the other one';
     report(namespace, isLost ? [warningOf('contested-object', message, { object, help })] : []);
+  }
+
+  /** Milliseconds for which what is there stays as another writer wants it; 0: not at all. */
+  #lostMs(namespace: string): number {
+    const { store, name } = this.#options;
+    const wanted = this.#wanted(namespace);
+    const isThere = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
+    return wanted === undefined || !isThere ? 0 : this.#contest.lostMs(namespace, wanted);
   }
 
   #isCurrent(found: ConfigMap, wanted: string): boolean {
@@ -132,44 +147,41 @@ export class NamespaceConfigMaps implements AsyncDisposable {
     if (!isServed(namespace, object.status?.phase) || !isDiscovered(namespace)) return undefined;
     const found = store.get('ConfigMap', `${namespace}/${name}`);
     if (found === undefined) return wanted === '' ? undefined : wanted;
-    const isDue = this.#leading && !this.#isCurrent(found, wanted) && !this.#contest.isLost(namespace, wanted);
-    return isDue ? wanted : undefined;
+    return this.#leading && !this.#isCurrent(found, wanted) ? wanted : undefined;
   }
 
-  async #settle(namespace: string, signal: AbortSignal): Promise<void> {
-    const { sleep, log, name } = this.#options;
-    if (!this.#leading) await sleep(patienceMs, signal);
-    for (let failures = 0; !signal.aborted; failures++) {
-      const wanted = this.#wanted(namespace);
-      if (wanted === undefined) return;
-      try {
-        if (await this.#write(namespace, wanted)) return;
-      } catch (error) {
-        log(`${name} in ${namespace}: ${error instanceof Error ? error.message : String(error)}`);
-      }
-      await sleep(Math.min(100 * 2 ** failures, 10_000), signal);
-    }
+  /** Gives the milliseconds after which another writer has had its way for long enough. */
+  async #settle(namespace: string): Promise<number | undefined> {
+    this.#tell(namespace);
+    const wanted = this.#wanted(namespace);
+    const lostMs = this.#lostMs(namespace);
+    if (wanted === undefined || lostMs > 0) return lostMs || undefined;
+    await this.#write(namespace, wanted);
+    return undefined;
   }
 
-  /** Whether that is all for now: what is written comes back by the watch, and is looked at again then. */
-  async #write(namespace: string, text: string): Promise<boolean> {
+  /** Rejects where that is not all for now: what is written comes back by the watch, and is looked at again then. */
+  async #write(namespace: string, text: string): Promise<void> {
     const { api, store, name, key } = this.#options;
     const folder = `/api/v1/namespaces/${encodeURIComponent(namespace)}/configmaps`;
-    const wanted = { metadata: { labels: { [markLabel]: 'true' } }, data: { [key]: text } };
-    const there = store.get('ConfigMap', `${namespace}/${name}`) !== undefined;
-    if (there) this.#contest.wrote(namespace, text);
-    const answer = there
-      ? await api.send('PATCH', `${folder}/${name}`, wanted, 'application/merge-patch+json')
-      : await api.send('POST', folder, {
-          apiVersion: 'v1',
-          kind: 'ConfigMap',
-          ...wanted,
-          metadata: { ...wanted.metadata, name, namespace },
-        });
+    const labels = { [markLabel]: 'true' };
+    const data = { [key]: text };
+    const there = store.get('ConfigMap', `${namespace}/${name}`)?.metadata;
+    // The version makes sure that what we wrote a moment ago is not taken for another's doing while the watch is behind.
+    const answer = await (there === undefined
+      ? api.send('POST', folder, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data })
+      : api.send(
+          'PATCH',
+          `${folder}/${name}`,
+          { metadata: { labels, resourceVersion: there.resourceVersion }, data },
+          'application/merge-patch+json',
+        ));
+    // Only what was written can have been undone.
+    if (there !== undefined && answer.status === 200) this.#contest.wrote(namespace, text);
     // Somebody was faster: the watch will tell of it. A namespace that ends takes no new objects.
-    if ([200, 201, 404, 409].includes(answer.status)) return true;
+    if ([200, 201, 404, 409].includes(answer.status)) return;
     const { message = '', reason } = (answer.body ?? {}) as { readonly message?: string; readonly reason?: string };
-    if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return true;
+    if (answer.status === 403 && reason === 'Forbidden' && message.includes('being terminated')) return;
     throw refusal(answer);
   }
 }

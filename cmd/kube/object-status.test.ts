@@ -43,6 +43,8 @@ function world() {
   const state = {
     version: 100,
     refuse: undefined as KubeAnswer | undefined,
+    /** Objects that take no status. */
+    closed: new Set<string>(),
     onceRead: undefined as (() => void) | undefined,
   };
   const put = (raw: Raw): void => {
@@ -69,6 +71,7 @@ function world() {
       onceRead?.();
       return { status: 200, body: object };
     }
+    if (state.closed.has(object.metadata.name)) return { status: 403, body: {} };
     const { metadata, status } = body as { metadata: { resourceVersion: string }; status: Record<string, unknown> };
     if (metadata.resourceVersion !== object.metadata.resourceVersion) return { status: 409, body: {} };
     const merged = Object.entries({ ...object.status, ...status }).filter(([, value]) => value !== null);
@@ -96,7 +99,8 @@ function world() {
   const counts = { written: 0, failed: 0 };
   const newStatus = (): ObjectStatus =>
     new ObjectStatus({
-      ...{ api, store, check, sleep: rest, now: Date.now, meshConfigMap: 'istio-system/istio' },
+      ...{ api, store, check, sleep: rest, random: () => 0, now: Date.now },
+      meshConfigMap: 'istio-system/istio',
       surroundings: () => surroundingsOf(store, defaultMeshConfig, 'cluster.local'),
       rejections: () => new Map(rejected),
       isCounted: (_, namespace) => !undiscovered.has(namespace),
@@ -119,6 +123,7 @@ function world() {
     ).map(({ type, status, reason }) => `${type} ${status} ${reason}`);
   return {
     put,
+    store,
     start,
     newStatus,
     objects,
@@ -224,22 +229,48 @@ test('two who disagree do not write without end', async () => {
   expect(calls.filter((call) => call.startsWith('PATCH')).length).toBeLessThan(20);
 });
 
-test('refusals are tried again, ever less often, and said', async () => {
+test.each([
+  [403, 'each by itself', 600],
+  [503, 'together', 550],
+])('refusals (%d) are tried again, %s ever less often, and said', async (status, _, most) => {
   const { put, start, newStatus, state, calls, counts, logged, conditionsOf } = world();
   for (let i = 0; i < 20; i++) put(route(`v${i}`, bad));
   start();
-  state.refuse = { status: 403, body: { message: 'forbidden' } };
+  state.refuse = { status, body: { message: 'no' } };
   newStatus().lead(true);
   await pass(600_000);
-  expect(calls.length).toBeLessThan(120);
+  expect(calls.length).toBeLessThan(most);
   expect(counts.failed).toBe(calls.length);
   expect(logged[0]).toMatch(
-    /^the status of VirtualService ns\/v\d+ cannot be written: the API server answered 403 forbidden$/,
+    /^the status of VirtualService ns\/v\d+ cannot be written: the API server answered \d+ no$/,
   );
   state.refuse = undefined;
   await pass(120_000);
   expect(conditionsOf('virtualservices/v7')).toEqual(['Accepted False Invalid']);
   expect(counts.written).toBe(20);
+});
+
+test('a status that is always refused slows no other, and looks at all do not have it tried more often', async () => {
+  const { put, start, newStatus, store, state, calls, conditionsOf } = world();
+  put(route('refused', bad));
+  state.closed.add('refused');
+  start();
+  newStatus().lead(true);
+  const namespaces = store.sinkOf('namespaces');
+  for (let second = 0; second < 600; second++) {
+    namespaces.apply([{ kind: 'Namespace', key: '/other', object: undefined }]);
+    await pass(1_000);
+  }
+  const attempts = calls.filter((call) => call === 'PATCH virtualservices/refused/status').length;
+  expect(attempts).toBeGreaterThan(10);
+  expect(attempts).toBeLessThan(30);
+  put(route('v', bad));
+  await pass();
+  expect(conditionsOf('virtualservices/v')).toEqual(['Accepted False Invalid']);
+  state.closed.clear();
+  put(route('refused', { ...bad, gateways: ['x'] }));
+  await pass();
+  expect(conditionsOf('virtualservices/refused')).toEqual(['Accepted False Invalid']);
 });
 
 test('objects that went, or whose definition has no status, are left alone', async () => {

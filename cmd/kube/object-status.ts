@@ -7,12 +7,12 @@ import type { KubeApi } from '../../config/sources/kube-api.ts';
 import type { CheckObject, ObjectChange } from '../../config/sources/source.ts';
 import type { Store } from '../../config/store.ts';
 import { GatheredLook, type Pause } from '../gathered-look.ts';
-import { KeyedWork } from './keyed-work.ts';
+import { KeyedWork, type KeyedWorkOptions } from './keyed-work.ts';
 import { type Judgement, statusPatch } from './status-patch.ts';
 import { createStatusWriter } from './status-writer.ts';
 
 /** What writing them needs. Times in milliseconds. */
-export interface ObjectStatusOptions {
+export interface ObjectStatusOptions extends Pick<KeyedWorkOptions, 'sleep' | 'random'> {
   readonly api: Pick<KubeApi, 'send'>;
   readonly store: Pick<Store, 'get' | 'list' | 'findings' | 'subscribe' | 'onFindings'>;
   /** The check that the store's source does. */
@@ -25,8 +25,6 @@ export interface ObjectStatusOptions {
   readonly isCounted: (kind: KindName, namespace: string) => boolean;
   /** Key of the ConfigMap that holds the mesh's settings. */
   readonly meshConfigMap: string;
-  /** Resolves early, without error, when the signal aborts. */
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly count: (outcome: 'written' | 'failed') => void;
@@ -62,7 +60,7 @@ export class ObjectStatus implements AsyncDisposable {
 
   constructor(options: ObjectStatusOptions) {
     this.#options = options;
-    const { api, store, check, sleep, now, log, count } = options;
+    const { api, store, check, sleep, random, now, log, count } = options;
     this.#around = options.surroundings();
     this.#look = new GatheredLook({ look: (pause) => this.#lookNow(pause), sleep });
     const writer = createStatusWriter({
@@ -73,9 +71,7 @@ export class ObjectStatus implements AsyncDisposable {
     });
     this.#work = new KeyedWork({
       perform: writer.write,
-      workers: 4,
-      restMs: 50,
-      sleep,
+      ...{ workers: 4, restMs: 50, sleep, random },
       failed: (ref, error) => {
         count('failed');
         log(`the status of ${ref} cannot be written: ${error.message}`);
@@ -161,12 +157,16 @@ export class ObjectStatus implements AsyncDisposable {
     const all = this.#all
       ? meshKinds.flatMap((kind) => store.list(kind).map((object) => formatRef(refOf(object))))
       : [];
-    const due = new Set([...this.#due, ...all, ...(this.#all ? found.keys() : [])]);
+    const news = new Set(this.#due);
+    const due = new Set([...news, ...all, ...(this.#all ? found.keys() : [])]);
     this.#due.clear();
     this.#all = false;
     for (const ref of due) {
       if (since === undefined || this.#since !== since) return;
-      if (this.#differs(ref, found.get(ref) ?? [])) this.#work.add(ref);
+      if (this.#differs(ref, found.get(ref) ?? [])) {
+        if (news.has(ref)) this.#work.add(ref);
+        else this.#work.remind(ref);
+      }
       await pause();
     }
   }
