@@ -95,7 +95,7 @@ function entryEndpoints(read: Read, service: Service, port: ServicePort, source:
   const selector = entry.spec.workloadSelector?.labels;
   if (selector !== undefined) {
     return selectedWorkloads(read, { namespace: source.namespace, selector })
-      .filter((workload) => workload.kind === 'WorkloadEntry' || workload.ready)
+      .filter((workload) => (workload.kind === 'WorkloadEntry' || workload.ready) && standsBehind(workload, service))
       .flatMap((workload) => endpointOfWorkload(workload, service, port, cluster))
       .sort(compareEndpoints);
   }

@@ -213,6 +213,7 @@ function danglingOf(graph: Graph, proxy: Proxy, book: Book): readonly string[] {
 /** What a set of worlds must show for the properties to say anything of it. */
 const sights = [
   'a WorkloadEntry behind a Service',
+  'a WorkloadEntry of a name behind a ServiceEntry',
   'a draining endpoint',
   'a gateway at a node',
   'a namespace that is not selected',
@@ -236,6 +237,9 @@ function sightsOf({ read }: Graph, book: Book): readonly (typeof sights)[number]
   const has: Readonly<Record<(typeof sights)[number], boolean>> = {
     'a WorkloadEntry behind a Service': endpoints.some(
       ({ service, endpoint }) => service.registry === 'Kubernetes' && endpoint.address.startsWith('10.8.'),
+    ),
+    'a WorkloadEntry of a name behind a ServiceEntry': endpoints.some(
+      ({ endpoint }) => endpoint.address === 'vm.example',
     ),
     'a draining endpoint': endpoints.some(({ endpoint }) => endpoint.health === 'draining'),
     'a gateway at a node': read(networkGateways, 'all').some(

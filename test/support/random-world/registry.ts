@@ -238,7 +238,7 @@ export const workloadEntry = (namespace: string, name: string): Slot => ({
         }
       : {}),
     spec: {
-      address: dice.pick(['10.8.0.1', '10.8.0.2']),
+      address: dice.pick(['10.8.0.1', '10.8.0.1', '10.8.0.2', '10.8.0.2', 'vm.example', 'unix:///vm.sock']),
       labels: { app: dice.pick(['vm', ...services]), version: dice.pick(versions) },
       ...(dice.chance(0.3) ? { weight: 3 } : {}),
       ...(dice.chance(0.4) ? { ports: dice.pick([{ http: 8082 }, { web: 8083 }, { tcp: 9001 }]) } : {}),
