@@ -73,4 +73,9 @@ export interface Service {
   /** The object that decides, and of ServiceEntries that share host and namespace the others, oldest first. */
   readonly source: ObjectRef;
   readonly sources: readonly ObjectRef[];
+  /**
+   * What each ServiceEntry of several that share host and namespace defines itself, in the order of the sources; absent
+   * where there is one. Its endpoints and selected workloads serve its own ports (`partsOf`).
+   */
+  readonly parts?: readonly Service[];
 }
