@@ -6,7 +6,7 @@ import { Graph } from '../graph/graph.ts';
 import { addressesToTell } from './auto-address.ts';
 import { factsInput, meshInput, objects } from './objects.ts';
 import { registryCollections } from './registry.ts';
-import { serviceEndpoints, serviceIdentities } from './service-endpoints.ts';
+import { serverNames, serviceEndpoints, serviceIdentities } from './service-endpoints.ts';
 import { serviceTargetsOf } from './service-targets.ts';
 import { services, servicesByHost } from './services.ts';
 import { workloads, workloadsByAddress } from './workloads.ts';
@@ -112,6 +112,31 @@ describe('services', () => {
     const joined = read(services, 'default/a.example.com');
     expect(joined?.ports.map((port) => port.number)).toEqual([80, 81]);
     expect(joined?.sources.map((source) => source.name)).toEqual(['one', 'two']);
+  });
+
+  it('of Kubernetes get the SANs of ServiceEntries of their host and namespace, and nothing else', () => {
+    const hosts = ['Web.default.svc.cluster.local'];
+    const ports = [{ number: 81, name: 'tcp', protocol: 'TCP' }];
+    const spec = { hosts, ports, resolution: 'STATIC', endpoints: [{ address: '1.1.1.1' }] };
+    const graph = world(
+      web,
+      entry('one', { ...spec, subjectAltNames: ['spiffe://other/ns/a/sa/b'] }),
+      entry('two', { ...spec, subjectAltNames: ['web.example.com', 'spiffe://other/ns/a/sa/b'] }),
+      entry('far', { ...spec, subjectAltNames: ['far'] }, { namespace: 'elsewhere' }),
+      pod('web-1', '10.1.0.1', { app: 'web' }),
+    );
+    const { read } = graph;
+    const plain = world(web).read(services, webKey.service);
+    const subjectAltNames = ['spiffe://other/ns/a/sa/b', 'web.example.com'];
+    expect(read(services, webKey.service)).toEqual({ ...plain, subjectAltNames });
+    const own = 'spiffe://cluster.local/ns/default/sa/web';
+    expect(read(serverNames, webKey.service)).toEqual([own, ...subjectAltNames]);
+    expect(read(serviceEndpoints, webKey).map(({ address }) => address)).toEqual(['10.1.0.1']);
+    expect(read(serviceEndpoints, { ...webKey, port: 81 })).toEqual([]);
+    expect(read(serviceTargetsOf, { namespace: 'default', addresses: ['1.1.1.1'] })).toEqual([]);
+    put(graph, entry('one', { ...spec, hosts: ['other'] }) as never);
+    put(graph, entry('two', spec) as never);
+    expect(read(serverNames, webKey.service)).toEqual([own]);
   });
 
   it('get stable addresses of their own where they have none', () => {

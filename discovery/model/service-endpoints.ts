@@ -48,7 +48,7 @@ export const serviceIdentities = query<ServicePortKey, readonly string[]>(
 
 /**
  * Names that a service's server certificate may carry, sorted: identities of its workloads over all ports, in every
- * trust domain that the mesh takes for its own, and the SANs of its ServiceEntry.
+ * trust domain that the mesh takes for its own, and the SANs of its ServiceEntries.
  */
 export const serverNames = query('server-names', (read, key: string): readonly string[] => {
   const service = read(services, key);

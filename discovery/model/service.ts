@@ -59,7 +59,7 @@ export interface Service {
   readonly labels: Readonly<Record<string, string>>;
   /** Pod selector of a Kubernetes Service or workloadSelector of a ServiceEntry; absent where it selects nothing. */
   readonly selector?: Readonly<Record<string, string>>;
-  /** SANs a ServiceEntry asks of its endpoints. */
+  /** SANs that servers may have beside the identities of their workloads, of the ServiceEntries of its host and namespace. */
   readonly subjectAltNames: readonly string[];
   /** spec.trafficDistribution, or the annotation of the object or its namespace. */
   readonly trafficDistribution: TrafficDistribution;

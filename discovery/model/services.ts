@@ -84,13 +84,20 @@ function withAutoAddresses(read: Read, key: string, service: Service): Service {
   return service.registry === 'External' ? { ...service, autoAddresses: read(autoAddressesOf, key) } : service;
 }
 
+/** To a Kubernetes Service, ServiceEntries of its host and namespace add the SANs that its servers may have, nothing else. */
+function decorated(service: Service, entries: readonly Service[]): Service {
+  const names = new Set(entries.flatMap(({ subjectAltNames }) => subjectAltNames));
+  return names.size === 0 ? service : { ...service, subjectAltNames: [...names] };
+}
+
 /**
  * ServiceEntries of one namespace and host that agree in resolution act as one, with the ports, addresses and SANs of all;
  * the oldest says what a port is that several have.
  */
 function joined(found: readonly Service[]): Service | undefined {
   const [first, ...rest] = found;
-  if (first === undefined || first.registry === 'Kubernetes') return first;
+  if (first === undefined) return undefined;
+  if (first.registry === 'Kubernetes') return decorated(first, rest);
   const same = rest.filter((other) => other.resolution === first.resolution);
   if (same.length === 0) return first;
   const all = [first, ...same];

@@ -224,6 +224,7 @@ function misplacedOf({ read }: Graph): readonly string[] {
 
 /** What a set of worlds must show for the properties to say anything of it. */
 const sights = [
+  'a Service with names of a ServiceEntry',
   'a WorkloadEntry behind a Service',
   'a WorkloadEntry of a name behind a ServiceEntry',
   'a draining endpoint',
@@ -252,6 +253,9 @@ function sightsOf({ read }: Graph, book: Book): readonly (typeof sights)[number]
     ),
     'a WorkloadEntry of a name behind a ServiceEntry': endpoints.some(
       ({ endpoint }) => endpoint.address === 'vm.example',
+    ),
+    'a Service with names of a ServiceEntry': found.some(
+      ({ registry, subjectAltNames }) => registry === 'Kubernetes' && subjectAltNames.length > 0,
     ),
     'a draining endpoint': endpoints.some(({ endpoint }) => endpoint.health === 'draining'),
     'a gateway at a node': read(networkGateways, 'all').some(

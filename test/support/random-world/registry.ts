@@ -212,7 +212,10 @@ export const serviceEntry = (namespace: string, name: string): Slot => ({
       spec: {
         hosts: [
           dice.pick(resolution === 'NONE' ? ['ext.example', '*.wild.example'] : ['ext.example', 'other.example']),
+          // In its own namespace the entry adds to the Service.
+          ...(resolution !== 'NONE' && dice.chance(0.3) ? [`a.${namespace}.svc.cluster.local`] : []),
         ],
+        ...(dice.chance(0.3) ? { subjectAltNames: ['spiffe://partner/ns/a/sa/b'] } : {}),
         ...(dice.chance(0.5) ? { addresses: [dice.pick(['10.50.0.1', '10.50.0.2'])] } : {}),
         ports: uniquePorts(dice, entryPorts),
         location: dice.pick(['MESH_EXTERNAL', 'MESH_INTERNAL']),
