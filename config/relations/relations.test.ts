@@ -43,6 +43,18 @@ const surroundings = [
   objectOf('Secret', 'edge/cert'),
   objectOf('VirtualService', 'ns/mesh', { hosts: ['reviews.ns.svc.cluster.local'] }),
   objectOf('PeerAuthentication', 'ns/default', {}),
+  objectOf('Service', 'ns/vms', { clusterIP: '10.96.0.1', selector: { app: 'vm' } }),
+  objectOf('Service', 'ns/headless', { clusterIP: 'None', selector: { app: 'vm' } }),
+  objectOf('ServiceEntry', 'ns/static', {
+    hosts: ['static.example.org'],
+    resolution: 'STATIC',
+    workloadSelector: { labels: { app: 'vm', tier: 'a' } },
+  }),
+  objectOf('ServiceEntry', 'ns/dns', {
+    hosts: ['dns.example.org'],
+    resolution: 'DNS',
+    workloadSelector: { labels: { app: 'vm' } },
+  }),
   objectOf('Sidecar', 'ns/selected', { workloadSelector: { labels: { a: 'b' } } }),
 ];
 
@@ -76,6 +88,10 @@ describe('nothing to say', () => {
     ['AuthorizationPolicy', { targetRefs: [{ group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'any' }] }],
     ['Telemetry', { tracing: [{ providers: [{ name: 'envoy' }] }] }],
     ['ServiceEntry', { hosts: ['a.b'] }],
+    ['ServiceEntry', { hosts: ['reviews.other.svc.cluster.local', '*.ns.svc.cluster.local', 'reviews'] }],
+    ['WorkloadEntry', { address: '10.8.0.1', labels: { app: 'vm' } }],
+    ['WorkloadEntry', { network: 'far', labels: { app: 'vm' } }],
+    ['WorkloadEntry', { address: 'vm.example.com', labels: { app: 'other', tier: 'a' } }],
   ])('%s %j', (kind, spec) => {
     expect(findingsOf(kind, spec)).toEqual([]);
   });
@@ -188,10 +204,38 @@ describe('overridden', () => {
   });
 });
 
+describe('without effect', () => {
+  const services = 'Service ns/vms, ServiceEntry ns/static';
+  const hosts = ['a.b', 'Reviews.ns.svc.cluster.local'];
+  const { address, path } = { address: 'vm.example.com', path: 'unix:///vm.sock' };
+  test.each([
+    ['ServiceEntry', { hosts }, 'spec.hosts[1]', "Service ns/reviews, to which the entry's ports, addresses,"],
+    [
+      'ServiceEntry',
+      { hosts, subjectAltNames: ['x'] },
+      'spec.hosts[1]',
+      "to which only the entry's subjectAltNames are",
+    ],
+    ['WorkloadEntry', { address, labels: { app: 'vm' } }, 'spec.address', 'no endpoint of Service ns/vms, which'],
+    ['WorkloadEntry', { address, labels: { app: 'vm', tier: 'a' } }, 'spec.address', `of ${services}, which`],
+    [
+      'WorkloadEntry',
+      { address: path, labels: { app: 'vm' } },
+      'spec.address',
+      'of Service ns/vms, ServiceEntry ns/dns',
+    ],
+  ])('%s %j', (kind, spec, at, text) => {
+    const found = findingsOf(kind, spec).filter((line) => line.startsWith(`no-effect ${at}: `));
+    expect(found).toEqual([expect.stringContaining(text)]);
+  });
+});
+
 test('who is concerned by a change of another kind', () => {
   expect(relatedKinds('Pod')).toEqual(['Gateway']);
   expect(relatedKinds('ConfigMap')).toEqual(['VirtualService', 'AuthorizationPolicy', 'Telemetry']);
   expect(relatedKinds('Gateway')).toEqual(['VirtualService']);
+  expect(relatedKinds('ServiceEntry')).toContain('WorkloadEntry');
+  expect(relatedKinds('Service')).toEqual(expect.arrayContaining(['ServiceEntry', 'WorkloadEntry']));
   expect(relatedKinds('EndpointSlice')).toEqual([]);
 });
 

@@ -4,6 +4,7 @@ import { type AnyObject, type KindName, kindNames, type ObjectOf } from '../kind
 import { type ConfigObject, refOf } from '../object.ts';
 import { mayDelegate } from './delegation.ts';
 import { relateDestinationRule, relateGateway, relateProviders, relateSingle, relateTargets } from './others.ts';
+import { relateServiceEntry, relateWorkloadEntry } from './registry.ts';
 import type { Surroundings } from './view.ts';
 import { relateVirtualService } from './virtual-service.ts';
 
@@ -28,6 +29,8 @@ const relations: Relations = {
   },
   Gateway: { relate: relateGateway, among: ['Pod', 'Secret'] },
   DestinationRule: { relate: relateDestinationRule, among: ['Service', 'ServiceEntry', 'DestinationRule'] },
+  ServiceEntry: { relate: relateServiceEntry, among: ['Service'] },
+  WorkloadEntry: { relate: relateWorkloadEntry, among: targets },
   Sidecar: { relate: relateSingle, among: ['Sidecar'], isNear: isOfNamespace },
   PeerAuthentication: { relate: relateSingle, among: ['PeerAuthentication'], isNear: isOfNamespace },
   RequestAuthentication: { relate: relateTargets, among: targets },

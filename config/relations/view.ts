@@ -2,7 +2,7 @@
 import { defaultExportToOf } from '../export-to.ts';
 import type { AnyObject, KindName, ObjectOf } from '../kinds/kinds.ts';
 import type { MeshConfig } from '../mesh.ts';
-import { keyOf } from '../object.ts';
+import { compareText, keyOf } from '../object.ts';
 import { hostWithin } from '../rules/hosts.ts';
 import { type Delegation, delegateKey, delegationsOf } from './delegate.ts';
 
@@ -16,6 +16,11 @@ export interface ObjectView {
 
 /** Kinds of which only one without a selector counts in a namespace. */
 export type Single = ObjectOf<'Sidecar'> | ObjectOf<'PeerAuthentication'>;
+
+/** Kinds that select WorkloadEntries as endpoints. */
+export type Selecting = ObjectOf<'Service'> | ObjectOf<'ServiceEntry'>;
+
+type Labels = Readonly<Record<string, string>>;
 
 /**
  * The objects that exist, and what else decides about references. What is looked for by content is found by indexes,
@@ -38,6 +43,8 @@ export interface Surroundings {
   readonly delegatingTo: (key: string) => readonly ObjectOf<'VirtualService'>[];
   /** The objects of a kind and namespace that select no workloads. */
   readonly singlesOf: (kind: Single['kind'], namespace: string) => readonly Single[];
+  /** The objects of a namespace that select workloads with these labels as endpoints: first Services, then ServiceEntries. */
+  readonly selecting: (namespace: string, labels: Labels) => readonly Selecting[];
   /** Namespaces of the pods that carry all these labels, sorted; undefined where there are no pods at all. */
   readonly podNamespaces: (labels: readonly (readonly [string, string])[]) => readonly string[] | undefined;
   /** `namespace/name` of every Gateway. */
@@ -76,6 +83,14 @@ export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: st
     const unselective = all.filter((object) => !hasSelector(object));
     return groupBy(unselective, ({ kind, metadata }) => [`${kind} ${metadata.namespace}`]);
   });
+  const selecting = once(() => {
+    const all: readonly Selecting[] = [...objects.list('Service'), ...objects.list('ServiceEntry')];
+    return groupBy(all, (object) =>
+      selectorOf(object)
+        .slice(0, 1)
+        .map((label) => `${object.metadata.namespace} ${labelText(label)}`),
+    );
+  });
   const pods = once(() => {
     const all = objects.list('Pod');
     return { all, byLabel: groupBy(all, ({ metadata }) => Object.entries(metadata.labels ?? {}).map(labelText)) };
@@ -104,6 +119,11 @@ export function surroundingsOf(objects: ObjectView, mesh: MeshConfig, domain: st
     },
     delegatingTo: (key) => roots().get(key) ?? [],
     singlesOf: (kind, namespace) => singles().get(`${kind} ${namespace}`) ?? [],
+    selecting: (namespace, labels) =>
+      Object.entries(labels)
+        .flatMap((label) => selecting().get(`${namespace} ${labelText(label)}`) ?? [])
+        .filter((object) => selectorOf(object).every(([name, value]) => labels[name] === value))
+        .sort((a, b) => compareText(a.kind, b.kind) || compareText(a.metadata.name, b.metadata.name)),
     podNamespaces: (labels) => {
       if (pods().all.length === 0) return undefined;
       const [first] = labels.map((label) => pods().byLabel.get(labelText(label)) ?? []).sort(byLength);
@@ -140,6 +160,13 @@ export function isOfMesh({ spec }: ObjectOf<'VirtualService'>): boolean {
 export function hasSelector(object: Single): boolean {
   const labels = object.kind === 'Sidecar' ? object.spec?.workloadSelector?.labels : object.spec?.selector?.matchLabels;
   return Object.keys(labels ?? {}).length > 0;
+}
+
+/** The labels by which an object has WorkloadEntries; a headless Service and an ExternalName have none. */
+function selectorOf(object: Selecting): readonly (readonly [string, string])[] {
+  if (object.kind === 'ServiceEntry') return Object.entries(object.spec.workloadSelector?.labels ?? {});
+  const { selector, clusterIP, type } = object.spec ?? {};
+  return clusterIP === 'None' || type === 'ExternalName' ? [] : Object.entries(selector ?? {});
 }
 
 function once<T>(build: () => T): () => T {

@@ -6,7 +6,7 @@ import { Graph } from '../graph/graph.ts';
 import { addressesToTell } from './auto-address.ts';
 import { factsInput, meshInput, objects } from './objects.ts';
 import { registryCollections } from './registry.ts';
-import { serviceEndpoints, serviceIdentities } from './service-endpoints.ts';
+import { serverNames, serviceEndpoints, serviceIdentities } from './service-endpoints.ts';
 import { serviceTargetsOf } from './service-targets.ts';
 import { services, servicesByHost } from './services.ts';
 import { workloads, workloadsByAddress } from './workloads.ts';
@@ -112,6 +112,31 @@ describe('services', () => {
     const joined = read(services, 'default/a.example.com');
     expect(joined?.ports.map((port) => port.number)).toEqual([80, 81]);
     expect(joined?.sources.map((source) => source.name)).toEqual(['one', 'two']);
+  });
+
+  it('of Kubernetes get the SANs of ServiceEntries of their host and namespace, and nothing else', () => {
+    const hosts = ['Web.default.svc.cluster.local'];
+    const ports = [{ number: 81, name: 'tcp', protocol: 'TCP' }];
+    const spec = { hosts, ports, resolution: 'STATIC', endpoints: [{ address: '1.1.1.1' }] };
+    const graph = world(
+      web,
+      entry('one', { ...spec, subjectAltNames: ['spiffe://other/ns/a/sa/b'] }),
+      entry('two', { ...spec, subjectAltNames: ['web.example.com', 'spiffe://other/ns/a/sa/b'] }),
+      entry('far', { ...spec, subjectAltNames: ['far'] }, { namespace: 'elsewhere' }),
+      pod('web-1', '10.1.0.1', { app: 'web' }),
+    );
+    const { read } = graph;
+    const plain = world(web).read(services, webKey.service);
+    const subjectAltNames = ['spiffe://other/ns/a/sa/b', 'web.example.com'];
+    expect(read(services, webKey.service)).toEqual({ ...plain, subjectAltNames });
+    const own = 'spiffe://cluster.local/ns/default/sa/web';
+    expect(read(serverNames, webKey.service)).toEqual([own, ...subjectAltNames]);
+    expect(read(serviceEndpoints, webKey).map(({ address }) => address)).toEqual(['10.1.0.1']);
+    expect(read(serviceEndpoints, { ...webKey, port: 81 })).toEqual([]);
+    expect(read(serviceTargetsOf, { namespace: 'default', addresses: ['1.1.1.1'] })).toEqual([]);
+    put(graph, entry('one', { ...spec, hosts: ['other'] }) as never);
+    put(graph, entry('two', spec) as never);
+    expect(read(serverNames, webKey.service)).toEqual([own]);
   });
 
   it('get stable addresses of their own where they have none', () => {
@@ -324,6 +349,46 @@ describe('endpoints', () => {
     expect(read(serviceIdentities, { service: 'default/s.example.com', port: 80 })).toHaveLength(1);
   });
 
+  it('of joined ServiceEntries serve the ports of their own entry, by its name and target', () => {
+    const hosts = ['a.example.com'];
+    const { read } = world(
+      entry('one', {
+        hosts,
+        resolution: 'STATIC',
+        ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+        endpoints: [{ address: '1.1.1.1' }],
+      }),
+      entry('two', {
+        hosts,
+        resolution: 'STATIC',
+        ports: [
+          { number: 80, name: 'web', protocol: 'HTTP', targetPort: 8080 },
+          { number: 81, name: 'tcp', protocol: 'TCP' },
+        ],
+        endpoints: [{ address: '2.2.2.2', ports: { tcp: 8081 } }],
+      }),
+      entry('three', {
+        hosts,
+        resolution: 'STATIC',
+        ports: [{ number: 82, name: 'http', protocol: 'HTTP' }],
+        workloadSelector: { labels: { app: 'web' } },
+      }),
+      pod('web-1', '10.1.0.1', { app: 'web' }),
+    );
+    const at = (port: number) =>
+      read(serviceEndpoints, { service: 'default/a.example.com', port }).map(
+        ({ address, port: own, portName }) => `${address}:${own} ${portName}`,
+      );
+    expect([80, 81, 82, 83].map(at)).toEqual([
+      ['1.1.1.1:80 http', '2.2.2.2:8080 web'],
+      ['2.2.2.2:8081 tcp'],
+      ['10.1.0.1:8080 http'],
+      [],
+    ]);
+    const joined = read(services, 'default/a.example.com');
+    expect(joined?.ports.map(({ number, name }) => `${number} ${name}`)).toEqual(['80 http', '82 http', '81 tcp']);
+  });
+
   it('are not computed again for what has no meaning to them', () => {
     const graph = world(web, node, pod('web-1', '10.1.0.1', labels));
     graph.read(serviceEndpoints, webKey);
@@ -361,6 +426,27 @@ describe('targets', () => {
         ports: { http: 7000 },
       }),
     ).toEqual([{ service: 'default/web.default.svc.cluster.local', port: 80, targetPort: 7000 }]);
+  });
+
+  it('come from each of joined ServiceEntries for its own ports', () => {
+    const spec = { hosts: ['a.example.com'], resolution: 'STATIC', location: 'MESH_INTERNAL' };
+    const selecting = (name: string, port: number, labels: object): unknown =>
+      entry(name, { ...spec, ports: [{ number: port, name: `tcp-${port}` }], workloadSelector: { labels } });
+    const graph = world(
+      selecting('one', 80, { app: 'web' }),
+      selecting('two', 81, { tier: 'b' }),
+      entry('three', { ...spec, ports: [{ number: 82, name: 'tcp' }], endpoints: [{ address: '10.1.0.3' }] }),
+      pod('web-1', '10.1.0.1', { app: 'web' }),
+      pod('web-2', '10.1.0.2', { app: 'web', tier: 'b' }),
+      pod('web-3', '10.1.0.3', { tier: 'b' }),
+    );
+    const of = (n: number) =>
+      graph
+        .read(serviceTargetsOf, { namespace: 'default', addresses: [`10.1.0.${n}`], workload: `Pod|default/web-${n}` })
+        .map(({ port }) => port);
+    expect([1, 2, 3].map(of)).toEqual([[80], [80, 81], [81, 82]]);
+    put(graph, selecting('two', 81, { tier: 'c' }) as never);
+    expect([1, 2, 3].map(of)).toEqual([[80], [80], [82]]);
   });
 
   it('come from inline endpoints of ServiceEntries', () => {

@@ -163,6 +163,26 @@ describe('a WorkloadEntry behind a Service', () => {
     expect(graph.read(serviceTargetsOf, key).map(({ service }) => service)).toEqual([`default/${hostOf.ServiceEntry}`]);
   });
 
+  test.each<[address: string, behind: Readonly<Record<string, readonly string[]>>]>([
+    ['10.8.0.2', { service: ['10.8.0.2:8080'], STATIC: ['10.8.0.2:80'], DNS: ['10.8.0.2:80'] }],
+    ['vm.example.com', { service: [], STATIC: [], DNS: ['vm.example.com:80'], DNS_ROUND_ROBIN: ['vm.example.com:80'] }],
+    ['unix:///vm.sock', { service: [], STATIC: [], DNS: [], DNS_ROUND_ROBIN: [] }],
+    ['', { service: [':8080'], STATIC: [':80'] }],
+  ])('at address "%s" stands behind %j, and leaves the others as they are', (address, behind) => {
+    const written = slice([{ addresses: ['10.1.0.1'], targetRef: { kind: 'Pod', name: 'w1' } }]);
+    const beside = [written, pod('w1', '10.1.0.1'), vm('vm', '10.8.0.1'), vm('odd', address, { network: 'far' })];
+    for (const [resolution, expected] of Object.entries(behind)) {
+      const kind = resolution === 'service' ? 'Service' : 'ServiceEntry';
+      const graph = graphOf([kind === 'Service' ? web() : selecting({ resolution }), ...beside], defaultMeshConfig);
+      const places = found(graph, kind).map((text) => text.split(' ')[0]);
+      const others = kind === 'Service' ? ['10.1.0.1:8080', '10.8.0.1:8080'] : ['10.1.0.1:80', '10.8.0.1:80'];
+      expect(places.toSorted(), resolution).toEqual([...others, ...expected].toSorted());
+      // A sidecar there listens for the service just where it is an endpoint of it.
+      const key = { namespace: 'default', addresses: ['10.8.0.9'], workload: 'WorkloadEntry|default/odd' };
+      expect(graph.read(serviceTargetsOf, key), resolution).toHaveLength(expected.length);
+    }
+  });
+
   test('takes labels of its metadata too, and no other namespace’s service', () => {
     const labelled = vm('vm', '10.8.0.1', { labels: {} }, { metadata: { labels: { app: 'web' } } });
     expect(of('Service', web(), labelled)).toEqual(['10.8.0.1:8080 unknown']);

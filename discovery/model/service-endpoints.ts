@@ -1,5 +1,5 @@
 // The endpoints of a service's port, from EndpointSlices, pods, WorkloadEntries and what ServiceEntries list.
-import { compareText, type ObjectRef } from '../../config/object.ts';
+import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
 import type { Endpoint } from './endpoint.ts';
 import { slicesByService } from './endpoint-slices.ts';
@@ -7,7 +7,7 @@ import { inlineEndpoints } from './entry-endpoints.ts';
 import { objectOf } from './object-collection.ts';
 import { facts, mesh } from './objects.ts';
 import type { Service, ServicePort } from './service.ts';
-import { services } from './services.ts';
+import { partsOf, services } from './services.ts';
 import { sliceEndpoints } from './slice-endpoints.ts';
 import { endpointOfWorkload, standsBehind } from './workload-endpoint.ts';
 import { selectedWorkloads } from './workloads.ts';
@@ -27,9 +27,11 @@ export const serviceEndpoints = query<ServicePortKey, readonly Endpoint[]>(
     const service = read(services, key);
     const port = service === undefined ? undefined : portOf(service, number);
     if (service === undefined || port === undefined) return [];
-    return service.registry === 'Kubernetes'
-      ? kubernetesEndpoints(read, service, port)
-      : service.sources.flatMap((source) => entryEndpoints(read, service, port, source));
+    if (service.registry === 'Kubernetes') return kubernetesEndpoints(read, service, port);
+    return partsOf(service).flatMap((part) => {
+      const own = portOf(part, number);
+      return own === undefined ? [] : entryEndpoints(read, part, own);
+    });
   },
   { idOf },
 );
@@ -46,7 +48,7 @@ export const serviceIdentities = query<ServicePortKey, readonly string[]>(
 
 /**
  * Names that a service's server certificate may carry, sorted: identities of its workloads over all ports, in every
- * trust domain that the mesh takes for its own, and the SANs of its ServiceEntry.
+ * trust domain that the mesh takes for its own, and the SANs of its ServiceEntries.
  */
 export const serverNames = query('server-names', (read, key: string): readonly string[] => {
   const service = read(services, key);
@@ -88,14 +90,16 @@ function kubernetesEndpoints(read: Read, service: Service, port: ServicePort): r
   ].sort(compareEndpoints);
 }
 
-function entryEndpoints(read: Read, service: Service, port: ServicePort, source: ObjectRef): readonly Endpoint[] {
+/** Endpoints of a port that one ServiceEntry defines. */
+function entryEndpoints(read: Read, service: Service, port: ServicePort): readonly Endpoint[] {
+  const { source } = service;
   const entry = objectOf(read, 'ServiceEntry', `${source.namespace}/${source.name}`);
   if (entry === undefined) return [];
   const cluster = read(facts, 'facts').cluster;
   const selector = entry.spec.workloadSelector?.labels;
   if (selector !== undefined) {
     return selectedWorkloads(read, { namespace: source.namespace, selector })
-      .filter((workload) => workload.kind === 'WorkloadEntry' || workload.ready)
+      .filter((workload) => (workload.kind === 'WorkloadEntry' || workload.ready) && standsBehind(workload, service))
       .flatMap((workload) => endpointOfWorkload(workload, service, port, cluster))
       .sort(compareEndpoints);
   }

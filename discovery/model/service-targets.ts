@@ -3,9 +3,8 @@ import { compareText } from '../../config/object.ts';
 import { query, type Read } from '../graph/graph.ts';
 import { endpointSlices, entriesByAddress, slicesByAddress } from './endpoint-slices.ts';
 import { objectOf } from './object-collection.ts';
-import type { Service, ServicePort } from './service.ts';
 import type { ServiceTarget } from './service-target.ts';
-import { selectorEntry, services, servicesByObject, servicesBySelector } from './services.ts';
+import { partsOf, selectorEntry, services, servicesByObject, servicesBySelector } from './services.ts';
 import { targetPortOf } from './target-port.ts';
 import { selects, type Workload } from './workload.ts';
 import { standsBehind } from './workload-endpoint.ts';
@@ -47,12 +46,16 @@ function targetsBySelector(read: Read, workload: Workload): readonly ServiceTarg
     .flatMap((entry) => read(servicesBySelector, entry))
     .flatMap((key) => {
       const service = read(services, key);
-      if (service === undefined || !selects(service.selector, workload.labels)) return [];
-      if (!standsBehind(workload, service)) return [];
-      return service.ports.flatMap((port) => {
-        const targetPort = targetPortOf(service, port, workload);
-        return targetPort === undefined ? [] : [{ service: key, port: port.number, targetPort }];
-      });
+      if (service === undefined || !standsBehind(workload, service)) return [];
+      const selecting = partsOf(service).filter(
+        ({ selector }) => selector !== undefined && selects(selector, workload.labels),
+      );
+      return selecting.flatMap((part) =>
+        part.ports.flatMap((port) => {
+          const targetPort = targetPortOf(part, port, workload);
+          return targetPort === undefined ? [] : [{ service: key, port: port.number, targetPort }];
+        }),
+      );
     });
 }
 
@@ -65,7 +68,7 @@ function targetsBySlices(read: Read, namespace: string, addresses: readonly stri
       if (slice === undefined || slice.metadata.namespace !== namespace) return [];
       const name = slice.metadata.labels?.['kubernetes.io/service-name'] ?? '';
       return read(servicesByObject, `Service|${namespace}/${name}`).flatMap((service) =>
-        portsOf(read(services, service)).flatMap((port) => {
+        (read(services, service)?.ports ?? []).flatMap((port) => {
           const found = slice.ports?.find((candidate) => (candidate.name ?? '') === port.name);
           return found?.port === undefined ? [] : [{ service, port: port.number, targetPort: found.port }];
         }),
@@ -80,18 +83,16 @@ function targetsByEntries(read: Read, namespace: string, addresses: readonly str
       const entry = objectOf(read, 'ServiceEntry', key);
       const endpoint = entry?.spec.endpoints?.find((item) => item.address === address);
       if (entry === undefined || endpoint === undefined || entry.metadata.namespace !== namespace) return [];
-      return read(servicesByObject, `ServiceEntry|${key}`).flatMap((service) =>
-        portsOf(read(services, service)).map((port) => {
+      return read(servicesByObject, `ServiceEntry|${key}`).flatMap((service) => {
+        const found = read(services, service);
+        const own = found && partsOf(found).find(({ name }) => name === entry.metadata.name);
+        return (own?.ports ?? []).map((port) => {
           const number = typeof port.targetPort === 'number' ? port.targetPort : port.number;
           return { service, port: port.number, targetPort: endpoint.ports?.[port.name] ?? number };
-        }),
-      );
+        });
+      });
     }),
   );
-}
-
-function portsOf(service: Service | undefined): readonly ServicePort[] {
-  return service?.ports ?? [];
 }
 
 function describedWorkload(key: TargetsKey): Workload {

@@ -59,7 +59,7 @@ export interface Service {
   readonly labels: Readonly<Record<string, string>>;
   /** Pod selector of a Kubernetes Service or workloadSelector of a ServiceEntry; absent where it selects nothing. */
   readonly selector?: Readonly<Record<string, string>>;
-  /** SANs a ServiceEntry asks of its endpoints. */
+  /** SANs that servers may have beside the identities of their workloads, of the ServiceEntries of its host and namespace. */
   readonly subjectAltNames: readonly string[];
   /** spec.trafficDistribution, or the annotation of the object or its namespace. */
   readonly trafficDistribution: TrafficDistribution;
@@ -73,4 +73,9 @@ export interface Service {
   /** The object that decides, and of ServiceEntries that share host and namespace the others, oldest first. */
   readonly source: ObjectRef;
   readonly sources: readonly ObjectRef[];
+  /**
+   * What each ServiceEntry of several that share host and namespace defines itself, in the order of the sources; absent
+   * where there is one. Its endpoints and selected workloads serve its own ports (`partsOf`).
+   */
+  readonly parts?: readonly Service[];
 }

@@ -6,6 +6,11 @@ import { autoAddressesOf } from './auto-address.ts';
 import type { Service } from './service.ts';
 import { serviceDefinitions } from './service-definitions.ts';
 
+/** What a service is made of: the definitions whose endpoints and selectors count, each for its own ports. */
+export function partsOf(service: Service): readonly Service[] {
+  return service.parts ?? [service];
+}
+
 const definitionsByService = index('definitions-by-service', serviceDefinitions, (item) => [item.key]);
 
 /** Services by `namespace/hostname`. */
@@ -30,9 +35,10 @@ export const servicesByNamespace = index('services-by-namespace', services, (ser
  * Keys of services that select workloads, by `namespace|label=value` of the selector's first label: a workload finds
  * the services that may select it by each of its labels.
  */
-export const servicesBySelector = index('services-by-selector', services, (service) =>
-  service.selector === undefined ? [] : [selectorEntry(service.namespace, service.selector)],
-);
+export const servicesBySelector = index('services-by-selector', services, (service) => {
+  if (service.parts === undefined) return selectorEntriesOf(service);
+  return [...new Set(service.parts.flatMap(selectorEntriesOf))];
+});
 
 /** Keys of the services that an object defines, by `Kind|namespace/name`. */
 export const servicesByObject = index('services-by-object', services, (service) =>
@@ -60,6 +66,10 @@ export function selectorEntry(namespace: string, labels: Readonly<Record<string,
   return first === undefined ? namespace : `${namespace}|${first[0]}=${first[1]}`;
 }
 
+function selectorEntriesOf({ namespace, selector }: Service): readonly string[] {
+  return selector === undefined ? [] : [selectorEntry(namespace, selector)];
+}
+
 /** The order in which services of one host are preferred: Kubernetes' first, then by age, name and namespace. */
 export function comparePrecedence(a: Service, b: Service): number {
   return (
@@ -74,10 +84,20 @@ function withAutoAddresses(read: Read, key: string, service: Service): Service {
   return service.registry === 'External' ? { ...service, autoAddresses: read(autoAddressesOf, key) } : service;
 }
 
-/** ServiceEntries of one namespace and host that agree in resolution act as one, with the ports and addresses of all. */
+/** To a Kubernetes Service, ServiceEntries of its host and namespace add the SANs that its servers may have, nothing else. */
+function decorated(service: Service, entries: readonly Service[]): Service {
+  const names = new Set(entries.flatMap(({ subjectAltNames }) => subjectAltNames));
+  return names.size === 0 ? service : { ...service, subjectAltNames: [...names] };
+}
+
+/**
+ * ServiceEntries of one namespace and host that agree in resolution act as one, with the ports, addresses and SANs of all;
+ * the oldest says what a port is that several have.
+ */
 function joined(found: readonly Service[]): Service | undefined {
   const [first, ...rest] = found;
-  if (first === undefined || first.registry === 'Kubernetes') return first;
+  if (first === undefined) return undefined;
+  if (first.registry === 'Kubernetes') return decorated(first, rest);
   const same = rest.filter((other) => other.resolution === first.resolution);
   if (same.length === 0) return first;
   const all = [first, ...same];
@@ -93,6 +113,8 @@ function joined(found: readonly Service[]): Service | undefined {
       (number) => ports.get(number) ?? [],
     ),
     addresses: [...new Set(all.flatMap((service) => service.addresses))],
+    subjectAltNames: [...new Set(all.flatMap((service) => service.subjectAltNames))],
     sources: all.map((service) => service.source),
+    parts: all,
   };
 }

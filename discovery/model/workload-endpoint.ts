@@ -1,4 +1,5 @@
 // The endpoint that a workload is for a service.
+import { isAddress } from './address.ts';
 import type { Endpoint, Health } from './endpoint.ts';
 import type { Service, ServicePort } from './service.ts';
 import { targetPortOf } from './target-port.ts';
@@ -15,19 +16,25 @@ export function endpointOfWorkload(
   if (target === undefined || workload.terminating) return [];
   const address = workload.addresses[0] ?? '';
   const ready = workload.ready || service.publishNotReady;
-  const place = { address, port: address.startsWith('unix://') ? 0 : target, portName: port.name, cluster };
+  const place = { address, port: target, portName: port.name, cluster };
   return [endpointAt(place, workload, !ready ? 'unhealthy' : workload.kind === 'Pod' ? 'healthy' : 'unknown')];
 }
 
 /**
  * Whether a workload that a service selects is one of its endpoints. As in istiod a headless Service has no
- * WorkloadEntries: clients find its endpoints by the cluster's DNS, which does not know of them.
+ * WorkloadEntries: clients find its endpoints by the cluster's DNS, which does not know of them. Nor has any service one
+ * whose address is a host name or a `unix://` path, since Envoy refuses all endpoints together for it; only ServiceEntries
+ * that have names looked up have those of host names. (istiod gives them the paths too, of which Envoy makes nothing.)
  */
 export function standsBehind(
-  { kind }: Pick<Workload, 'kind'>,
+  { kind, addresses }: Pick<Workload, 'kind' | 'addresses'>,
   { registry, resolution }: Pick<Service, 'registry' | 'resolution'>,
 ): boolean {
-  return kind !== 'WorkloadEntry' || registry !== 'Kubernetes' || resolution === 'endpoints';
+  if (kind !== 'WorkloadEntry') return true;
+  const [address] = addresses;
+  if (address === undefined || isAddress(address)) return registry !== 'Kubernetes' || resolution === 'endpoints';
+  const looksUp = resolution === 'dns' || resolution === 'dns-round-robin';
+  return registry === 'External' && looksUp && !address.startsWith('unix://');
 }
 
 /** Where an endpoint is, and for which port. */

@@ -53,6 +53,44 @@ describe('clusters', () => {
     expect(seen.clusters.get('outbound|80||e.example.com')?.['type']).toBe(type);
   });
 
+  it.each<[what: string, expected: string | undefined, setting?: object]>([
+    ['in order of localities', 'd.example.com'],
+    ['of the first entry among those of one locality', 'c.example.com', { 'r2/*': 100 }],
+    ['that the client’s locality has a share of', 'b.example.com', { 'r3/*': 100 }],
+    ['or the cluster is left out', undefined, { 'r4/*': 100 }],
+  ])('by DNS_ROUND_ROBIN have one endpoint, the first %s', (_what, expected, to) => {
+    const host = (name: string, metadata: object, endpoint: object) =>
+      entry(
+        name,
+        {
+          hosts: ['e.example.com'],
+          resolution: 'DNS_ROUND_ROBIN',
+          ports: [{ number: 80, name: 'http', protocol: 'HTTP' }],
+          endpoints: [endpoint],
+        },
+        { metadata },
+      );
+    const [older, newer] = [1, 2].map((n) => ({ creationTimestamp: `2026-01-0${n}T00:00:00Z` })) as [object, object];
+    const entries = [
+      host('one', newer, { address: 'a.example.com', locality: 'r2/z' }),
+      host('two', newer, { address: 'b.example.com', locality: 'r3/z' }),
+      host('three', older, { address: 'c.example.com', locality: 'r2/z' }),
+      host('four', newer, { address: 'd.example.com', locality: 'r1/z' }),
+    ];
+    const distribute = rule({
+      host: 'e.example.com',
+      trafficPolicy: { loadBalancer: { localityLbSetting: { enabled: true, distribute: [{ from: 'r1/*', to }] } } },
+    });
+    const locality = { region: 'r1', zone: 'z', subzone: '' };
+    const { clusters } = view([...entries, ...(to === undefined ? [] : [distribute])], { locality });
+    const found = clusters.get('outbound|80||e.example.com')?.['loadAssignment'] as
+      | { endpoints: readonly { lbEndpoints: readonly { endpoint: { address: object } }[] }[] }
+      | undefined;
+    const places = found?.endpoints.flatMap(({ lbEndpoints }) => lbEndpoints.map(({ endpoint }) => endpoint.address));
+    expect(found?.endpoints.length).toBe(expected && 1);
+    expect(places).toEqual(expected && [{ socketAddress: { address: expected, portValue: 80 } }]);
+  });
+
   it('are left out where Envoy would refuse them for want of endpoints', () => {
     const ports = [{ number: 80, name: 'http', protocol: 'HTTP' }];
     const seen = view([

@@ -11,7 +11,7 @@ import { typeUrls } from '../../xds-types.ts';
 import { resourceQuery } from '../translator.ts';
 import { type EncodedEndpoint, encodedEndpoints, weighted } from './encoded-endpoint.ts';
 import { type EndpointPolicy, type EndpointView, endpointPolicy, viewId } from './endpoint-view.ts';
-import { type LocalityGroup, localityGroups, rankedGroups } from './locality-groups.ts';
+import { firstOf, type LocalityGroup, localityGroups, rankedGroups } from './locality-groups.ts';
 import { acrossNetworks } from './network-endpoints.ts';
 
 /** Which assignment: of which cluster, for a client at which place. */
@@ -30,6 +30,12 @@ export interface AssignmentParts {
   readonly view: EndpointView;
   /** Leaves out `unix://` endpoints, over which gRPC would refuse the whole assignment. */
   readonly socketsOnly?: boolean;
+}
+
+/** Endpoints that a cluster carries itself. */
+interface InlineParts extends AssignmentParts {
+  /** Only one: a cluster of LOGICAL_DNS is refused with more. */
+  readonly single: boolean;
 }
 
 /** The key with these parts; the name says port and subset. */
@@ -52,7 +58,7 @@ export function assignmentKey(parts: AssignmentParts): AssignmentKey {
 export const loadAssignment = resourceQuery<AssignmentKey>(
   'load-assignment',
   (key) => key.id,
-  (read, key) => encodeResource(typeUrls.endpoint, key.name, assignmentBytes(read, key)),
+  (read, key) => encodeResource(typeUrls.endpoint, key.name, bytesOf(key, groupsOf(read, key))),
 );
 
 /** An assignment without endpoints: what a client gets that asks for an unknown name, so that it need not wait. */
@@ -62,13 +68,21 @@ export const emptyAssignment = resourceQuery<string>(
   (_read, name) => encodeResource(typeUrls.endpoint, name, headerOf(name)),
 );
 
-/** A serialised ClusterLoadAssignment. */
-export function assignmentBytes(read: Read, key: AssignmentParts): Uint8Array {
+/** The serialised ClusterLoadAssignment of a cluster that carries its endpoints. */
+export function inlineAssignment(read: Read, key: InlineParts): Uint8Array {
+  const groups = groupsOf(read, key);
+  return bytesOf(key, key.single ? firstOf(groups) : groups);
+}
+
+function groupsOf(read: Read, key: AssignmentParts): readonly LocalityGroup[] {
   const policy = read(endpointPolicy, key);
   const chosen = chosenEndpoints(read, key, policy);
   const members = acrossNetworks(read, chosen, key.view, key.name.startsWith('outbound_.'));
-  const groups = rankedGroups(localityGroups(members), policy, key.view);
-  return joinBytes([headerOf(key.name), ...groups.map((group) => encodeField(2, groupBytes(group)))]);
+  return rankedGroups(localityGroups(members), policy, key.view);
+}
+
+function bytesOf({ name }: AssignmentParts, groups: readonly LocalityGroup[]): Uint8Array {
+  return joinBytes([headerOf(name), ...groups.map((group) => encodeField(2, groupBytes(group)))]);
 }
 
 /** Labels of a subset; undefined where no rule has it. The empty subset is everything. */

@@ -54,6 +54,12 @@ export function rankedGroups(
   return distant && view.locality !== undefined ? byDistance(ranked, byRegion, view.locality) : compacted(ranked);
 }
 
+/** The first endpoint of the groups that go first, as the only one; of several localities that of the first. */
+export function firstOf(groups: readonly LocalityGroup[]): readonly LocalityGroup[] {
+  const [group] = groups.filter(({ members }) => members.length > 0).sort((a, b) => a.priority - b.priority);
+  return group === undefined ? [] : [groupOf(group.locality, 0, group.members.slice(0, 1))];
+}
+
 function groupOf(locality: Locality, priority: number, members: readonly Member[]): LocalityGroup {
   return { locality, priority, weight: members.reduce((sum, { weight }) => sum + weight, 0), members };
 }

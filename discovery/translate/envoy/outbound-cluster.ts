@@ -27,7 +27,7 @@ import { applyPool, upgradedHttp, upstreamHttp } from './cluster-options.ts';
 import { applyDns, lookupFamily, metadataExchangeFilter, serviceMetadata, statName } from './cluster-parts.ts';
 import { applyTls, type ClusterTls, tlsOf } from './cluster-tls.ts';
 import { endpointPolicy } from './endpoint-view.ts';
-import { assignmentBytes } from './load-assignment.ts';
+import { inlineAssignment } from './load-assignment.ts';
 import { metadataOf } from './metadata.ts';
 import { adsSource } from './sds.ts';
 import { packed, seconds, wireDuration } from './wire.ts';
@@ -188,7 +188,8 @@ function applyDiscovery(read: Read, cluster: Cluster, building: Building): boole
       type(roundRobin ? Cluster_DiscoveryType.LOGICAL_DNS : Cluster_DiscoveryType.STRICT_DNS);
       applyDns(cluster, config, key.profile.ipFamily, features);
       const { service: of, port, subset, rule, view = {} } = key;
-      const bytes = assignmentBytes(read, { name: cluster.name, service: of, port, subset, rule, view });
+      const parts = { name: cluster.name, service: of, port, subset, rule, view };
+      const bytes = inlineAssignment(read, { ...parts, single: roundRobin });
       const assignment = fromBinary(ClusterLoadAssignmentSchema, bytes);
       cluster.loadAssignment = assignment;
       return assignment.endpoints.some(({ lbEndpoints }) => lbEndpoints.length > 0);

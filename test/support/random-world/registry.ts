@@ -203,16 +203,19 @@ const selected = ['vm', 'a'] as const;
 export const serviceEntry = (namespace: string, name: string): Slot => ({
   ...{ kind: 'ServiceEntry', apiVersion: 'networking.istio.io/v1', namespace, name },
   make: (dice) => {
-    const resolution = dice.pick(['NONE', 'STATIC', 'STATIC', 'DNS'] as const);
+    const resolution = dice.pick(['NONE', 'STATIC', 'STATIC', 'DNS', 'DNS_ROUND_ROBIN'] as const);
     const byLabels = resolution !== 'NONE' && dice.chance(0.4);
-    const address = resolution === 'DNS' ? 'target.example' : dice.pick(['10.9.0.1', '10.9.0.2']);
+    const address = resolution.startsWith('DNS') ? 'target.example' : dice.pick(['10.9.0.1', '10.9.0.2']);
     return {
       metadata: { annotations: distributionAnnotation(dice) },
       ...(dice.chance(0.2) ? { status: { addresses: [{ value: `240.240.0.${1 + dice.below(3)}` }] } } : {}),
       spec: {
         hosts: [
           dice.pick(resolution === 'NONE' ? ['ext.example', '*.wild.example'] : ['ext.example', 'other.example']),
+          // In its own namespace the entry adds to the Service.
+          ...(resolution !== 'NONE' && dice.chance(0.3) ? [`a.${namespace}.svc.cluster.local`] : []),
         ],
+        ...(dice.chance(0.3) ? { subjectAltNames: ['spiffe://partner/ns/a/sa/b'] } : {}),
         ...(dice.chance(0.5) ? { addresses: [dice.pick(['10.50.0.1', '10.50.0.2'])] } : {}),
         ports: uniquePorts(dice, entryPorts),
         location: dice.pick(['MESH_EXTERNAL', 'MESH_INTERNAL']),
@@ -238,7 +241,7 @@ export const workloadEntry = (namespace: string, name: string): Slot => ({
         }
       : {}),
     spec: {
-      address: dice.pick(['10.8.0.1', '10.8.0.2']),
+      address: dice.pick(['10.8.0.1', '10.8.0.1', '10.8.0.2', 'vm.example', 'vm.example', 'unix:///vm.sock']),
       labels: { app: dice.pick(['vm', ...services]), version: dice.pick(versions) },
       ...(dice.chance(0.3) ? { weight: 3 } : {}),
       ...(dice.chance(0.4) ? { ports: dice.pick([{ http: 8082 }, { web: 8083 }, { tcp: 9001 }]) } : {}),

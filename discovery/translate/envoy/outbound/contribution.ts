@@ -8,7 +8,7 @@ import { isHttp, parseProtocol } from '../../../model/protocol.ts';
 import { scopeServices } from '../../../model/scope-services.ts';
 import type { Service } from '../../../model/service.ts';
 import { serviceEndpoints } from '../../../model/service-endpoints.ts';
-import { services } from '../../../model/services.ts';
+import { partsOf, services } from '../../../model/services.ts';
 import { type EgressListener, sidecarScope } from '../../../model/sidecar-scope.ts';
 import { isSniffed } from '../route/port-services.ts';
 import { type ListenPort, type StreamClient, type TcpChain, tcpChains } from './tcp-chains.ts';
@@ -150,7 +150,8 @@ function headlessSpots(
 ): readonly Place[] | undefined {
   if (service.resolution !== 'passthrough') return undefined;
   const endpoints = read(serviceEndpoints, { service: service.key, port: port.number });
-  if (service.registry !== 'Kubernetes' && endpoints.length === 0 && service.selector === undefined) return undefined;
+  const selects = service.registry === 'Kubernetes' || partsOf(service).some(({ selector }) => selector !== undefined);
+  if (!selects && endpoints.length === 0) return undefined;
   const own = client.addresses[0];
   const found = new Set(
     endpoints.map(({ address }) => address).filter((address) => isIP(address) !== 0 && address !== own),
