@@ -35,7 +35,7 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
   const report = followHealth(followed, now, sink.status);
   const running = followed.map((kind) =>
     reflect(
-      { api, paths: pathsOf(kind), sleep, random, ...selectionOf(kind) },
+      { api, paths: pathsOf(kind), builtin: kinds[kind].builtin, sleep, random, ...selectionOf(kind) },
       collector(kind, options, sink, (status) => {
         if (!status.connected) failed?.(kind);
         report(kind, status);
