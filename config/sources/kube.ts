@@ -53,7 +53,7 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
 }
 
 /**
- * Objects that nobody reads are not even sent: Helm's records and tokens among Secrets, our own CA key, Kubernetes' own
+ * Objects that nobody reads are not even sent (and of the others the check keeps what is read): Helm's records and tokens among Secrets, our own CA key, Kubernetes' own
  * roots in every namespace, and pods that have ended.
  */
 const fieldSelectors: Partial<Record<KindName, readonly string[]>> = {
