@@ -274,6 +274,26 @@ test('servers without streaming lists are read in pages', async () => {
   expect(statuses[0]).toMatchObject({ synced: true });
 });
 
+test.each<[string, unknown]>([
+  ['a page of HTML', { message: '<html>log in</html>' }],
+  ['nothing', null],
+  ['an object of something else', { kind: 'Status', metadata: {} }],
+])('an answer that is no list empties nothing: %s', async (_, body) => {
+  const { told, statuses } = await play(
+    [{ events: [added('a', 1), bookmark(5, true)] }, { events: [gone] }, { status: 400 }, { status: 400 }],
+    [
+      { status: 200, body },
+      { status: 200, body: { metadata: { resourceVersion: '9' }, items: [object('b', 8)] } },
+    ],
+  );
+  expect(told).toEqual(['n/a@1', 'n/b@8', '-n/a']);
+  expect(statuses).toContainEqual({
+    synced: true,
+    connected: false,
+    message: 'the answer is no list of objects',
+  });
+});
+
 test.each<[string, Turn]>([
   ['with an event', { events: [gone] }],
   ['with a status', { status: 410 }],

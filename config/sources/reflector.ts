@@ -78,6 +78,14 @@ interface WatchHooks {
   readonly taken?: (event: WatchEvent) => void;
 }
 
+/** A list as the API server sends it. */
+interface ListAnswer {
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly items?: readonly unknown[];
+  readonly kind?: string;
+  readonly apiVersion?: string;
+}
+
 class Reflector {
   readonly #options: ReflectorOptions;
   readonly #sink: ReflectorSink;
@@ -183,12 +191,9 @@ class Reflector {
         return 'relist';
       }
       if (status !== 200) throw new Error(`${status} ${messageOf(body)}`);
-      const list = body as {
-        metadata?: { resourceVersion?: string; continue?: string };
-        items?: readonly unknown[];
-        kind?: string;
-        apiVersion?: string;
-      };
+      const list = body as ListAnswer | null;
+      // A page of what stands between us and the API server is not an empty list.
+      if (typeof list?.metadata?.resourceVersion !== 'string') throw new Error('the answer is no list of objects');
       for (const item of list.items ?? []) {
         // Items of a list carry neither kind nor version of their own.
         const object = {
@@ -202,8 +207,8 @@ class Reflector {
         this.#put(object, key);
       }
       this.#sink.flush();
-      next = list.metadata?.continue ?? '';
-      version = list.metadata?.resourceVersion;
+      next = list.metadata.continue ?? '';
+      version = list.metadata.resourceVersion;
     } while (next !== '' && !this.#signal.aborted);
     this.#dropAllBut(seen);
     this.#version = version;
