@@ -8,7 +8,6 @@ import type { PodDirectory } from '../certs/impersonation.ts';
 import type { MeshConfig } from '../config/mesh.ts';
 import { formatRef } from '../config/object.ts';
 import type { Surroundings } from '../config/relations/view.ts';
-import type { ObjectChange } from '../config/sources/source.ts';
 import { Store } from '../config/store.ts';
 import type { Debug } from '../discovery/debug/pages.ts';
 import type { CellRef, Graph } from '../discovery/graph/graph.ts';
@@ -23,6 +22,7 @@ import { addClusterMetrics } from './cluster-metrics.ts';
 import { addConflictMetrics } from './conflict-metrics.ts';
 import { debugOf } from './debug.ts';
 import { followAuthority } from './follow-authority.ts';
+import { followObjects } from './follow-objects.ts';
 import type { Readiness } from './http.ts';
 import { openIdentity, type Signing, type WorkloadIdentity } from './identity.ts';
 import type { Logger } from './log.ts';
@@ -148,25 +148,12 @@ export async function compose(options: ComposeOptions): Promise<ControlPlane> {
   }
   const telling = setInterval(tellTime, clockInterval, xds);
   telling.unref();
-  const publish = (changes: readonly ObjectChange[]): void => {
+  followObjects(store, (changes) => {
     xds.publisher
       .apply((target) => writeObjects(target, changes))
       .then(identity.namesMayHaveChanged)
       .catch((error: unknown) => log.error({ error: String(error) }, 'publishing failed'));
-  };
-  // Until everything was read once, objects are only collected: half a world must reach nobody.
-  const waiting: ObjectChange[] = [];
-  let live = false;
-  const goLive = (): void => {
-    if (live || !store.synced) return;
-    live = true;
-    publish(waiting.splice(0));
-  };
-  store.subscribe((changes) => {
-    if (live) publish(changes);
-    else waiting.push(...changes);
   });
-  store.onStatus(goLive);
   const relations = keepRelations(store, graph, () => xds.publisher.idle());
   return {
     settings,

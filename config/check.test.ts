@@ -239,3 +239,53 @@ describe('hostile input', () => {
     expect(finding.length).toBeLessThan(300);
   });
 });
+
+describe('of what people keep in ConfigMaps and Secrets', () => {
+  const settings = ['mesh', 'meshNetworks', 'config', 'values'];
+  const configMapKeys = [...settings, 'root-cert.pem', 'ca-crl.pem', 'ca.crt', 'cacert', 'crl', 'ca.crl'];
+  const foreign = 'x'.repeat(1_000);
+  const copy = { 'kubectl.kubernetes.io/last-applied-configuration': foreign };
+  const metadata = { name: 'a', namespace: 'n', annotations: { ...copy, 'example.com/own': 'b' } };
+  const read = (kind: string, body: object) => checkObject({ apiVersion: 'v1', kind, metadata, ...body });
+
+  test.each<[string, string, object, object]>([
+    [
+      'ConfigMap',
+      'what is for others is dropped',
+      { data: { 'dashboard.json': foreign, mesh: 'a: b', odd: foreign }, binaryData: { image: 'eHg=' } },
+      { data: { mesh: 'a: b' } },
+    ],
+    [
+      'ConfigMap',
+      'every key that is read stays',
+      { data: Object.fromEntries(configMapKeys.map((key) => [key, key])) },
+      { data: Object.fromEntries(configMapKeys.map((key) => [key, key])) },
+    ],
+    ['ConfigMap', 'nothing but what is for others leaves an empty one', { data: { a: foreign } }, { data: {} }],
+    [
+      'Secret',
+      'what is for others is dropped',
+      { type: 'Opaque', data: { password: 'eHh4', 'tls.crt': 'eHg=' }, stringData: { token: foreign, key: 'k' } },
+      { type: 'Opaque', data: { 'tls.crt': 'eHg=' }, stringData: { key: 'k' } },
+    ],
+  ])('%s: %s', (kind, _, body, wanted) => {
+    const { object, diagnostics } = read(kind, body);
+    expect(diagnostics).toEqual([]);
+    expect(object).toEqual({
+      apiVersion: 'v1',
+      kind,
+      metadata: { ...metadata, annotations: { 'example.com/own': 'b' } },
+      ...wanted,
+    });
+    expect(JSON.stringify(object)).not.toContain('xxx');
+  });
+
+  test('what is dropped is looked at first', () => {
+    expect(read('ConfigMap', { data: { replicas: 3 } }).diagnostics).toMatchObject([
+      { code: 'wrong-type', path: 'data.replicas', help: 'write it in quotes' },
+    ]);
+    expect(read('Secret', { data: { password: 'not base64!' } }).diagnostics).toMatchObject([
+      { code: 'invalid-value', path: 'data.password' },
+    ]);
+  });
+});

@@ -2,8 +2,9 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { type Diagnostic, errorOf, warningOf } from './diagnostic.ts';
 import type { ConfigMap } from './kinds/config-map.ts';
+import { type CredentialKey, caKeys, certificateKeys, crlKeys, ocspKey, privateKeys } from './kinds/credential-keys.ts';
 import type { Secret } from './kinds/secret.ts';
-import { type ConfigObject, refOf } from './object.ts';
+import { refOf } from './object.ts';
 import { formatPem, parsePem } from './pem.ts';
 
 /** A server or client certificate with its key. */
@@ -32,12 +33,6 @@ export interface Found<T> {
   readonly warnings: readonly Diagnostic[];
 }
 
-/** Keys of Secrets: Istio's of generic ones, Kubernetes' of `kubernetes.io/tls` ones. */
-const certificateKeys = ['cert', 'tls.crt'];
-const privateKeys = ['key', 'tls.key'];
-const caKeys = ['cacert', 'ca.crt'];
-const crlKeys = ['crl', 'ca.crl'];
-const ocspKey = 'tls.ocsp-staple';
 const curves = ['prime256v1', 'secp384r1', 'secp521r1'];
 const largestValue = 1024 * 1024;
 
@@ -112,24 +107,26 @@ export function caOf(holder: Secret | ConfigMap, now: number): Found<CaCredentia
   };
 }
 
-function presentKey(holder: Secret | ConfigMap, keys: readonly string[]): string | undefined {
+function presentKey(holder: Secret | ConfigMap, keys: readonly CredentialKey[]): CredentialKey | undefined {
   return keys.find((key) => bytesOf(holder, key).length > 0);
 }
 
-function textOf(holder: Secret | ConfigMap, key: string): string {
+function textOf(holder: Secret | ConfigMap, key: CredentialKey): string {
   return bytesOf(holder, key).toString('utf8');
 }
 
 /** A value's bytes; empty where it is absent or too large to look at. */
-function bytesOf(holder: ConfigObject & Pick<Secret | ConfigMap, 'data'>, key: string): Buffer {
-  const plain = holder.kind === 'Secret' ? (holder as Secret).stringData : holder.data;
-  const text = plain !== undefined && Object.hasOwn(plain, key) ? plain[key] : undefined;
-  const encoded =
-    holder.kind === 'Secret' && holder.data !== undefined && Object.hasOwn(holder.data, key)
-      ? holder.data[key]
-      : undefined;
+function bytesOf(holder: Secret | ConfigMap, key: CredentialKey): Buffer {
+  const data: Readonly<Record<string, string>> = holder.data ?? {};
+  const plain: Readonly<Record<string, string>> = (isSecret(holder) ? holder.stringData : data) ?? {};
+  const text = Object.hasOwn(plain, key) ? plain[key] : undefined;
+  const encoded = isSecret(holder) && Object.hasOwn(data, key) ? data[key] : undefined;
   const bytes = text !== undefined ? Buffer.from(text, 'utf8') : Buffer.from(encoded ?? '', 'base64');
   return bytes.length > largestValue ? Buffer.alloc(0) : bytes;
+}
+
+function isSecret(holder: Secret | ConfigMap): holder is Secret {
+  return holder.kind === 'Secret';
 }
 
 function readCertificates(pem: string): {

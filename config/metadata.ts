@@ -1,10 +1,13 @@
 // Reads an object's metadata, keeping what Meltemi reads (object.ts) and dropping the rest.
-import { flag, int64, listOf, mapOf, message, required, text, type ValueOf } from './kinds/field.ts';
+import { allBut, flag, int64, listOf, mapOf, message, required, text, type ValueOf } from './kinds/field.ts';
 import type { KindDef } from './kinds/kind.ts';
 import type { ObjectMeta } from './object.ts';
 import { type Reading, readValue, report, unreadable } from './schema-check.ts';
 
 const drop = { unknownFields: 'drop' } as const;
+
+/** kubectl's copy of the whole object, the values of a Secret too. */
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
 
 const metadata = message(
   'Object metadata of Kubernetes.',
@@ -13,7 +16,7 @@ const metadata = message(
     generateName: text('Prefix of a name that the API server completes.'),
     namespace: text('Namespace.'),
     labels: mapOf(text('Value.'), 'Labels.'),
-    annotations: mapOf(text('Value.'), 'Annotations.'),
+    annotations: allBut(text('Value.'), [lastApplied], 'Annotations.'),
     creationTimestamp: text('When the object was created, RFC 3339.'),
     deletionTimestamp: text('When deletion was asked for, RFC 3339.'),
     resourceVersion: text('Version of the object.'),

@@ -34,6 +34,8 @@ interface Keywords {
   readonly anyOf?: readonly TSchema[];
   readonly unknownFields?: 'drop' | 'warn';
   readonly oneofs?: readonly (readonly string[])[];
+  readonly kept?: readonly string[];
+  readonly dropped?: readonly string[];
 }
 
 /**
@@ -189,11 +191,15 @@ function readMap(reading: Reading, keywords: Keywords, value: unknown, path: str
     }
     const read = readValue(reading, item, value[key], at, depth + 1);
     if (read === unreadable) sound = false;
-    else result.push([key, read]);
+    else if (isKept(keywords, key)) result.push([key, read]);
   }
   // Keys are the user's: without a prototype, a look-up finds only what the user wrote. An object that is made whole before
   // it loses its prototype takes a third of the memory of one that begins without.
   return sound ? Object.setPrototypeOf(Object.fromEntries(result), null) : unreadable;
+}
+
+function isKept({ kept, dropped }: Keywords, key: string): boolean {
+  return (kept === undefined || kept.includes(key)) && dropped?.includes(key) !== true;
 }
 
 function readList(reading: Reading, item: TSchema, value: unknown, path: string, depth: number): unknown {

@@ -68,6 +68,11 @@ export class Store {
     return entries.map(([, object]) => object as ObjectOf<K>);
   }
 
+  /** All objects as changes that bring them about, in no order, as it is when they are gone through. */
+  *entries(): Generator<ObjectChange> {
+    for (const [kind, byKey] of this.#objects) for (const [key, object] of byKey) yield { kind, key, object };
+  }
+
   /** How many objects of a kind there are. */
   count(kind: KindName): number {
     return this.#objects.get(kind)?.size ?? 0;

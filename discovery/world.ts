@@ -28,7 +28,7 @@ export function createGraph(): Graph {
 }
 
 /** Writes object changes. Returns how many made a difference. */
-export function writeObjects(graph: Graph, changes: readonly ObjectChange[]): number {
+export function writeObjects(graph: Graph, changes: Iterable<ObjectChange>): number {
   let count = 0;
   for (const { kind, key, object } of changes) {
     if (graph.write(objects[kind] as unknown as Input<string, unknown>, key, object)) count++;

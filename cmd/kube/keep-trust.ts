@@ -5,7 +5,7 @@ import { mesh } from '../../discovery/model/objects.ts';
 import type { ControlPlane } from '../compose.ts';
 import { rest } from '../rest.ts';
 import { rootsLease } from './names.ts';
-import { NamespaceConfigMaps } from './namespace-config-maps.ts';
+import { NamespaceConfigMaps, type NamespaceConfigMapsOptions } from './namespace-config-maps.ts';
 import { endingInTurn, type LeadingOptions, whileLeading } from './while-leading.ts';
 
 /** Keeps them until disposed; changed by the leader of the replicas only. */
@@ -13,7 +13,11 @@ export function keepTrust(plane: ControlPlane, leading: Omit<LeadingOptions, 'le
   const { settings, store, identity, graph, xds } = plane;
   const { api, log } = leading;
   const warn = (message: string): void => log.warn(message);
-  const keeper = (name: string, key: string, text: () => string | undefined): NamespaceConfigMaps =>
+  const keeper = (
+    name: string,
+    key: NamespaceConfigMapsOptions['key'],
+    text: () => string | undefined,
+  ): NamespaceConfigMaps =>
     new NamespaceConfigMaps({
       ...{ api, store, name, key, text },
       // By the namespace as the store has it: the graph may not have been told of it yet.

@@ -15,7 +15,7 @@ export interface NamespaceConfigMapsOptions extends Pick<KeyedWorkOptions, 'slee
   /** The ConfigMap's name. */
   readonly name: string;
   /** The key of its text. */
-  readonly key: string;
+  readonly key: keyof NonNullable<ConfigMap['data']>;
   /** The text; empty: there is none, and what says something else is emptied. Undefined: all is left as it is. */
   readonly text: () => string | undefined;
   /**

@@ -1,6 +1,17 @@
-// ConfigMap, of Kubernetes' core group: mesh settings, CA bundles of backends, injection values.
-import { bytes, mapOf, message, text } from './field.ts';
+// ConfigMap, of Kubernetes' core group: mesh settings, CA bundles of backends, injection values. What others keep in ConfigMaps is dropped.
+import { caKeys, crlKeys } from './credential-keys.ts';
+import { message, someOf, text } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
+
+/**
+ * The keys that are read: of mesh settings (`istio`), of the injector's (`istio-sidecar-injector`), of the roots and
+ * revocation lists in every namespace, and of CA bundles.
+ */
+const keys = [
+  ...(['mesh', 'meshNetworks', 'config', 'values', 'root-cert.pem', 'ca-crl.pem'] as const),
+  ...caKeys,
+  ...crlKeys,
+] as const;
 
 export const configMap = defineKind({
   kind: 'ConfigMap',
@@ -17,8 +28,7 @@ export const configMap = defineKind({
   body: message(
     'A ConfigMap.',
     {
-      data: mapOf(text('A value.'), 'Texts.'),
-      binaryData: mapOf(bytes('A value.'), 'Bytes in base64.'),
+      data: someOf(text('A value.'), keys, 'Texts.'),
     },
     { unknownFields: 'drop' },
   ),

@@ -165,6 +165,23 @@ export function mapOf<S extends TSchema>(
   return schemaOf({ type: 'object', patternProperties: { '^.*$': value }, description, ...options });
 }
 
+/**
+ * A map from strings of which only these keys are read. The values of others are looked at, and then dropped: they may be
+ * large, and are nobody's here.
+ */
+export function someOf<S extends TSchema, const K extends readonly string[]>(
+  value: S,
+  keys: K,
+  description: string,
+): TObject<{ [N in K[number]]: TOptional<S> }> {
+  return schemaOf({ ...mapOf(value, description), kept: keys });
+}
+
+/** A map from strings without these keys: their values, too, are looked at and then dropped. */
+export function allBut<S extends TSchema>(value: S, keys: readonly string[], description: string): TRecord<'^.*$', S> {
+  return schemaOf({ ...mapOf(value, description), dropped: keys });
+}
+
 /** A map whose keys are unsigned 32-bit integers, written as strings. */
 export function mapByNumber<S extends TSchema>(
   value: S,

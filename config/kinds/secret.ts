@@ -1,6 +1,10 @@
 // Secret, of Kubernetes' core group: certificates and keys of gateways.
-import { bytes, mapOf, message, text } from './field.ts';
+import { caKeys, certificateKeys, crlKeys, ocspKey, privateKeys } from './credential-keys.ts';
+import { bytes, message, someOf, text } from './field.ts';
 import { defineKind, type ObjectOfDef } from './kind.ts';
+
+/** The keys that are read. */
+const keys = [...certificateKeys, ...privateKeys, ...caKeys, ...crlKeys, ocspKey] as const;
 
 export const secret = defineKind({
   kind: 'Secret',
@@ -18,8 +22,8 @@ export const secret = defineKind({
     'A Secret.',
     {
       type: text('`kubernetes.io/tls`, `Opaque` and others.'),
-      data: mapOf(bytes('A value.'), 'Values in base64.'),
-      stringData: mapOf(text('A value.'), 'Values as text, over `data`.'),
+      data: someOf(bytes('A value.'), keys, 'Values in base64.'),
+      stringData: someOf(text('A value.'), keys, 'Values as text, over `data`.'),
     },
     { unknownFields: 'drop' },
   ),

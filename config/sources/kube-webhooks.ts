@@ -34,7 +34,7 @@ export function kubeWebhooks<T extends WebhookObject>(options: KubeWebhooksOptio
       const stop = new AbortController();
       const labelSelector = Object.entries(labels).map(([key, value]) => `${key}=${value}`);
       const running = reflect(
-        { ...options, paths: [`${group}/${plurals[kind]}`], labelSelector: labelSelector.join(',') },
+        { ...options, paths: [`${group}/${plurals[kind]}`], builtin: true, labelSelector: labelSelector.join(',') },
         {
           changed: (raw) => changed({ ...(raw as T), kind }),
           gone: (key) => gone(key.slice(key.indexOf('/') + 1)),

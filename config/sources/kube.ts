@@ -35,7 +35,7 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
   const report = followHealth(followed, now, sink.status);
   const running = followed.map((kind) =>
     reflect(
-      { api, paths: pathsOf(kind), sleep, random, ...selectionOf(kind) },
+      { api, paths: pathsOf(kind), builtin: kinds[kind].builtin, sleep, random, ...selectionOf(kind) },
       collector(kind, options, sink, (status) => {
         if (!status.connected) failed?.(kind);
         report(kind, status);
@@ -53,7 +53,7 @@ export function startKubeSource(options: KubeSourceOptions, sink: SourceSink): S
 }
 
 /**
- * Objects that nobody reads are not even sent: Helm's records and tokens among Secrets, our own CA key, Kubernetes' own
+ * Objects that nobody reads are not even sent (and of the others the check keeps what is read): Helm's records and tokens among Secrets, our own CA key, Kubernetes' own
  * roots in every namespace, and pods that have ended.
  */
 const fieldSelectors: Partial<Record<KindName, readonly string[]>> = {

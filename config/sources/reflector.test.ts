@@ -33,6 +33,7 @@ async function play(
   turns: readonly Turn[],
   lists: readonly KubeAnswer[] = [],
   paths: readonly string[] = ['/api/v1/x'],
+  builtin = false,
 ) {
   const stop = new AbortController();
   const [left, listsLeft] = [[...turns], [...lists]];
@@ -67,6 +68,7 @@ async function play(
     {
       api: api as KubeApi,
       paths,
+      builtin,
       sleep: async (ms) => void played.waits.push(ms),
       random: () => 0.5,
     },
@@ -163,13 +165,74 @@ test('a kind that an answer says is unknown keeps its objects until that is cert
   expect(always.statuses.at(-1)).toEqual({ synced: true, connected: true, message: 'this kind is not installed' });
 });
 
+test.each<[string, readonly string[], readonly string[]]>([
+  ['in its only version', ['/v1'], ['/v1', '/v1', '/v1', '/v1', '/v1', '/v1', '/v1', '/v1']],
+  ['in any version', ['/v1', '/v1beta1'], ['/v1', '/v1', '/v1beta1', '/v1', '/v1beta1', '/v1', '/v1beta1', '/v1']],
+])(
+  'a kind of Kubernetes’ own that is not found %s keeps its objects, and is out of touch',
+  async (_, paths, wanted) => {
+    const { told, urls, statuses, waits } = await play(
+      [
+        { events: [added('a', 1), bookmark(5, true)] },
+        ...Array.from({ length: 6 }, () => ({ status: 404 })),
+        { events: [added('a', 1), added('b', 6), bookmark(7, true)] },
+      ],
+      [],
+      paths,
+      true,
+    );
+    expect(told).toEqual(['n/a@1', 'n/b@6']);
+    expect(urls.map((url) => url.split('?')[0]).slice(0, 8)).toEqual(wanted);
+    expect(statuses[1]).toEqual({ synced: true, connected: false, message: '404 no' });
+    expect(statuses.slice(1, -2).some(({ connected }) => connected)).toBe(false);
+    expect(waits).toContain(400);
+  },
+);
+
+test('a kind of Kubernetes’ own that is not found at the start is not in sync, as a stream and in pages', async () => {
+  const streamed = await play(
+    [404, 404, 404].map((status) => ({ status })),
+    [],
+    ['/v1', '/v1beta1'],
+    true,
+  );
+  expect(streamed.statuses.some(({ synced, connected }) => synced || connected)).toBe(false);
+  const notFound = { status: 404, body: { message: 'nothing here' } };
+  const paged = await play(
+    [{ status: 400 }],
+    [notFound, notFound, { status: 200, body: { metadata: { resourceVersion: '9' } } }],
+    ['/v1'],
+    true,
+  );
+  const lost = { synced: false, connected: false, message: '404 nothing here' };
+  expect(paged.statuses).toEqual([lost, lost, { synced: true, connected: true, message: '' }]);
+});
+
+test.each<[string, number, Partial<ReflectorStatus>]>([
+  ['does not answer as an API server', 404, { synced: false, connected: false }],
+  ['is an API server', 200, { synced: true, message: 'this kind is not installed' }],
+  ['is an API server that does not tell its version', 403, { synced: true, message: 'this kind is not installed' }],
+])('that a kind is not installed is believed by what else is there: what %s', async (_, status, wanted) => {
+  const answer = { status, body: {} };
+  const start = await play([{ status: 404 }], [answer]);
+  expect(start.urls[1]).toBe('/version');
+  expect(start.statuses[0]).toMatchObject(wanted);
+  const running = await play(
+    [{ events: [added('a', 1), bookmark(5, true)] }, ...Array.from({ length: 4 }, () => ({ status: 404 }))],
+    [answer],
+  );
+  expect(running.told).toEqual(status === 404 ? ['n/a@1'] : ['n/a@1', '-n/a']);
+});
+
 test('a kind that never was is in sync, and found in another version or later', async () => {
   const { urls, told, statuses } = await play(
     [{ status: 404 }, { status: 404 }, { status: 404 }, { events: [added('a', 1), bookmark(2, true)] }],
     [],
     ['/v1', '/v1beta1'],
   );
-  expect(urls.map((url) => url.split('?')[0])).toEqual(['/v1', '/v1beta1', '/v1', '/v1beta1', '/v1beta1']);
+  expect(urls.map((url) => url.split('?')[0])).toEqual([
+    ...['/v1', '/v1beta1', '/version', '/v1', '/v1beta1', '/v1beta1'],
+  ]);
   expect(statuses[0]).toMatchObject({ synced: true });
   expect(told).toEqual(['n/a@1']);
 });
@@ -209,6 +272,26 @@ test('servers without streaming lists are read in pages', async () => {
   expect(told).toEqual(['n/a@1', 'n/b@1', 'n/c@1', '-n/a']);
   expect(urls.at(-2)).toContain('resourceVersion=9');
   expect(statuses[0]).toMatchObject({ synced: true });
+});
+
+test.each<[string, unknown]>([
+  ['a page of HTML', { message: '<html>log in</html>' }],
+  ['nothing', null],
+  ['an object of something else', { kind: 'Status', metadata: {} }],
+])('an answer that is no list empties nothing: %s', async (_, body) => {
+  const { told, statuses } = await play(
+    [{ events: [added('a', 1), bookmark(5, true)] }, { events: [gone] }, { status: 400 }, { status: 400 }],
+    [
+      { status: 200, body },
+      { status: 200, body: { metadata: { resourceVersion: '9' }, items: [object('b', 8)] } },
+    ],
+  );
+  expect(told).toEqual(['n/a@1', 'n/b@8', '-n/a']);
+  expect(statuses).toContainEqual({
+    synced: true,
+    connected: false,
+    message: 'the answer is no list of objects',
+  });
 });
 
 test.each<[string, Turn]>([

@@ -23,6 +23,11 @@ export interface ReflectorOptions {
   readonly api: KubeApi;
   /** Collection paths to try in order, such as `/apis/networking.istio.io/v1/sidecars`: the first that exists counts. */
   readonly paths: readonly string[];
+  /**
+   * Whether the kind is Kubernetes' own. Every API server has those: one that does not find them is not the one that it
+   * should be, and nothing is gone because of it. Other kinds are there where somebody has defined them.
+   */
+  readonly builtin: boolean;
   /** Kubernetes' field selector, such as `status.phase!=Failed`: objects that it leaves out are not there. */
   readonly fieldSelector?: string;
   /** The same by labels, such as `istio.io/rev=default`. */
@@ -47,6 +52,8 @@ const absentBelieved = 4;
 const idleMs = 120_000;
 /** A stream of initial events that is silent for so long does not end them: the server does not know what was asked. */
 const initialIdleMs = 15_000;
+/** What every API server answers, with a refusal at least. */
+const alwaysThere = '/version';
 const initialEventsEnd = 'k8s.io/initial-events-end';
 
 /** Follows until the signal aborts. Never rejects. */
@@ -69,6 +76,14 @@ interface WatchOutcome {
 interface WatchHooks {
   readonly opened?: () => void;
   readonly taken?: (event: WatchEvent) => void;
+}
+
+/** A list as the API server sends it. */
+interface ListAnswer {
+  readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };
+  readonly items?: readonly unknown[];
+  readonly kind?: string;
+  readonly apiVersion?: string;
 }
 
 class Reflector {
@@ -150,7 +165,7 @@ class Reflector {
       }
     };
     const end = await this.#watch(query, initialIdleMs, { opened, taken });
-    if (end.status === 404) return this.#absent();
+    if (end.status === 404) return this.#absent(end.message);
     // Servers without streaming lists refuse the parameter; 422 is Invalid.
     if (end.status === 400 || end.status === 422) {
       this.#streaming = false;
@@ -169,19 +184,16 @@ class Reflector {
     do {
       const query = `limit=${pageSize}${next === '' ? '' : `&continue=${encodeURIComponent(next)}`}`;
       const { status, body } = await this.#options.api.send('GET', this.#url(query));
-      if (status === 404) return this.#absent();
+      if (status === 404) return this.#absent(messageOf(body));
       // The continuation expired: begin again.
       if (status === 410) {
         this.#failures++;
         return 'relist';
       }
       if (status !== 200) throw new Error(`${status} ${messageOf(body)}`);
-      const list = body as {
-        metadata?: { resourceVersion?: string; continue?: string };
-        items?: readonly unknown[];
-        kind?: string;
-        apiVersion?: string;
-      };
+      const list = body as ListAnswer | null;
+      // A page of what stands between us and the API server is not an empty list.
+      if (typeof list?.metadata?.resourceVersion !== 'string') throw new Error('the answer is no list of objects');
       for (const item of list.items ?? []) {
         // Items of a list carry neither kind nor version of their own.
         const object = {
@@ -195,8 +207,8 @@ class Reflector {
         this.#put(object, key);
       }
       this.#sink.flush();
-      next = list.metadata?.continue ?? '';
-      version = list.metadata?.resourceVersion;
+      next = list.metadata.continue ?? '';
+      version = list.metadata.resourceVersion;
     } while (next !== '' && !this.#signal.aborted);
     this.#dropAllBut(seen);
     this.#version = version;
@@ -207,7 +219,7 @@ class Reflector {
   async #follow(version: string): Promise<Step> {
     const query = `watch=1&allowWatchBookmarks=true&resourceVersion=${encodeURIComponent(version)}`;
     const end = await this.#watch(query, idleMs);
-    if (end.status === 404) return this.#absent();
+    if (end.status === 404) return this.#absent(end.message);
     if (end.status === 410) {
       // It answers, so what failed before is over.
       this.#failures = 0;
@@ -298,18 +310,29 @@ class Reflector {
     this.#report(true, '');
   }
 
-  /** The kind is not there in this version: the next path is tried, and after the last one there is nothing. */
-  #absent(): Step {
+  /** The kind is not there in this version: the next path is tried, and after the last one there is nothing, or a fault. */
+  async #absent(message: string): Promise<Step> {
+    const { paths, builtin } = this.#options;
+    this.#path = (this.#path + 1) % paths.length;
+    if (this.#path > 0) {
+      this.#version = undefined;
+      return 'relist';
+    }
+    if (builtin) throw new Error(`404 ${message}`);
     this.#version = undefined;
-    this.#path++;
-    if (this.#path < this.#options.paths.length) return 'relist';
-    this.#path = 0;
     this.#absences++;
     if (this.#known.size > 0 && this.#absences < absentBelieved) return 'absent';
+    if (!this.#synced || this.#known.size > 0) await this.#mustBeApiServer(message);
     this.#dropAllBut(new Set());
     this.#synced = true;
     this.#report(true, 'this kind is not installed');
     return 'absent';
+  }
+
+  /** What stands between us and the API server may find nothing at all: that says nothing of the kind. */
+  async #mustBeApiServer(message: string): Promise<void> {
+    const { status } = await this.#options.api.send('GET', alwaysThere);
+    if (status === 404) throw new Error(`404 ${message} (nor does it find ${alwaysThere}, as every API server does)`);
   }
 
   #url(query: string): string {

@@ -30,7 +30,7 @@ const configMap = (i: number, value: number): KubeObject => ({
   apiVersion: 'v1',
   kind: 'ConfigMap',
   metadata: { name: `edited-${i}`, namespace: 'default' },
-  data: { value: String(value) },
+  data: { values: String(value) },
 });
 const folder = '/api/v1/namespaces/default/configmaps';
 
@@ -46,13 +46,13 @@ const held = (): readonly string[] =>
   store
     .list('ConfigMap')
     .filter(({ metadata }) => metadata.name.startsWith('edited-'))
-    .map(({ metadata, data }) => `${metadata.name} ${data?.['value']}`)
+    .map(({ metadata, data }) => `${metadata.name} ${data?.values}`)
     .sort();
 async function stored(): Promise<readonly string[]> {
   const items = await server.client.list(folder);
   return items
     .filter(({ metadata }) => metadata.name.startsWith('edited-'))
-    .map(({ metadata, data }) => `${metadata.name} ${(data as { value: string }).value}`)
+    .map(({ metadata, data }) => `${metadata.name} ${(data as { values: string }).values}`)
     .sort();
 }
 

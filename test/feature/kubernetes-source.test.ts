@@ -153,6 +153,30 @@ test('10,000 edits under cuts, delays, 410s and refusals end in the API serverâ€
   expect((heaps.at(-1) ?? 0) - second).toBeLessThan(8 * 1024 * 1024);
 }, 150_000);
 
+test('what a server that finds nothing says is no deletion: all objects stay, and it is out of touch', async () => {
+  await waitFor('the first state', () => store.synced, { timeoutMs: 30_000 });
+  await server.client.apply(objectOf('VirtualService', 998, 1));
+  await waitFor('the object', () => store.get('VirtualService', 'default/edited-998'));
+  const countsOf = () => (['Service', 'Namespace', 'VirtualService'] as const).map((kind) => store.count(kind));
+  const before = countsOf();
+  const gone: string[] = [];
+  const stop = store.subscribe((changes) => {
+    gone.push(...changes.filter(({ object }) => object === undefined).map(({ kind, key }) => `${kind} ${key}`));
+  });
+  chaos.behave({ lose: 1 });
+  chaos.cutAll();
+  const messageOf = (kind: KindName) => store.sources().get('kubernetes')?.parts?.[kind]?.message ?? '';
+  for (const kind of ['Service', 'EndpointSlice'] as const)
+    await waitFor(kind, () => messageOf(kind) === '404 no such page');
+  // After as many answers as are believed of a server that answers otherwise.
+  await waitFor('a doubt', () => messageOf('VirtualService').includes('/version'), { timeoutMs: 30_000 });
+  chaos.behave({});
+  await waitFor('all watches', () => [...store.sources().values()].every(({ connected }) => connected));
+  stop();
+  expect(gone).toEqual([]);
+  expect(countsOf()).toEqual(before);
+}, 60_000);
+
 test('the kinds of an API server that forgets a definition go when that stays so, and come back', async () => {
   await server.client.apply(objectOf('VirtualService', 999, 1));
   await waitFor('the object', () => store.get('VirtualService', 'default/edited-999'));

@@ -18,6 +18,8 @@ export interface Misbehaviour {
   readonly refuseVersion?: number;
   /** A list is answered with 429, 500 or 503. */
   readonly fail?: number;
+  /** Whatever is read is answered with 404, as by a load balancer that does not know where the API server is. */
+  readonly lose?: number;
   /** Most milliseconds that an event is held back; each watch is held back on its own, so kinds overtake each other. */
   readonly delayMs?: number;
 }
@@ -28,6 +30,7 @@ export interface ChaosCounts {
   expired: number;
   refused: number;
   failed: number;
+  lost: number;
   /** Watches answered with 200. */
   watches: number;
   lists: number;
@@ -73,7 +76,7 @@ export async function startKubeChaos(server: TestApiServer, random: () => number
 class ChaosProxy implements KubeChaos {
   url = '';
   kubeconfig = '';
-  readonly counts: ChaosCounts = { cuts: 0, expired: 0, refused: 0, failed: 0, watches: 0, lists: 0 };
+  readonly counts: ChaosCounts = { cuts: 0, expired: 0, refused: 0, failed: 0, lost: 0, watches: 0, lists: 0 };
   readonly #server: TestApiServer;
   readonly #random: () => number;
   readonly #agent: Agent;
@@ -105,6 +108,10 @@ class ChaosProxy implements KubeChaos {
     const url = new URL(incoming.url ?? '/', this.#server.url);
     const watches = ['1', 'true'].includes(url.searchParams.get('watch') ?? '');
     const version = url.searchParams.get('resourceVersion') ?? '';
+    if (incoming.method === 'GET' && this.#happens('lose')) {
+      this.counts.lost += 1;
+      return this.#refuse(incoming, outgoing, 404, { message: 'no such page' });
+    }
     if (watches && version !== '' && version !== '0' && this.#happens('refuseVersion')) {
       this.counts.refused += 1;
       return this.#refuse(incoming, outgoing, 410, gone);
