@@ -1,5 +1,6 @@
 // Keeps a copy of one kind of object in step with an API server: list, watch, resume, and never give up.
 import type { KubeApi, WatchEvent } from './kube-api.ts';
+import { annotationOf, keyOf, stateOf, versionOf } from './raw-object.ts';
 
 /** What a reflector tells of the objects it follows. Raw objects, as the API server sent them. */
 export interface ReflectorSink {
@@ -349,36 +350,6 @@ class Reflector {
   async #wait(ms: number): Promise<void> {
     await this.#options.sleep(ms * (0.5 + this.#options.random()), this.#signal).catch(() => undefined);
   }
-}
-
-interface Meta {
-  readonly metadata?: {
-    readonly name?: unknown;
-    readonly namespace?: unknown;
-    readonly resourceVersion?: unknown;
-    readonly uid?: unknown;
-    readonly annotations?: Readonly<Record<string, unknown>>;
-  };
-}
-
-function keyOf(raw: unknown): string | undefined {
-  const { name, namespace } = (raw as Meta | undefined)?.metadata ?? {};
-  return typeof name === 'string' ? `${typeof namespace === 'string' ? namespace : ''}/${name}` : undefined;
-}
-
-function versionOf(raw: unknown): string | undefined {
-  const version = (raw as Meta | undefined)?.metadata?.resourceVersion;
-  return typeof version === 'string' ? version : undefined;
-}
-
-/** What tells one state of an object from another: equal text, equal object. */
-function stateOf(raw: unknown): string | undefined {
-  const { uid, resourceVersion } = (raw as Meta | undefined)?.metadata ?? {};
-  return typeof uid === 'string' && typeof resourceVersion === 'string' ? `${uid} ${resourceVersion}` : undefined;
-}
-
-function annotationOf(raw: unknown, name: string): unknown {
-  return (raw as Meta | undefined)?.metadata?.annotations?.[name];
 }
 
 function messageOf(body: unknown): string {
