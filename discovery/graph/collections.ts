@@ -47,8 +47,6 @@ export class Collections {
   readonly #parts: CollectionParts;
   /** What could not be derived: tried again whenever anything has changed, for nobody else tells when it would help. */
   readonly #failed = new Set<MemberCell>();
-  /** Entries that an item leaves and joins, of each index in turn: one list for all items, filled anew for each. */
-  readonly #moves: (readonly string[])[] = [];
   #unsettled = false;
   #settling = false;
 
@@ -180,19 +178,15 @@ export class Collections {
     const cell = cells.at(collection as unknown as Node, key, key);
     const old = cell.value;
     if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
-    const moves = this.#moves;
-    moves.length = 0;
-    for (const index of kept.indexes) {
-      const left = old === undefined ? [] : index.entries(old as never, key);
-      const joined = value === undefined ? [] : index.entries(value as never, key);
-      moves.push(left, joined);
-    }
-    let move = 0;
-    for (const index of kept.indexes) {
-      const left = moves[move++] ?? [];
-      const joined = moves[move++] ?? [];
-      for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
-      for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
+    let moved = 0;
+    try {
+      for (const index of kept.indexes) {
+        this.#moveEntry(index, key, old, value, buckets);
+        moved++;
+      }
+    } catch (error) {
+      for (const index of kept.indexes.slice(0, moved)) this.#moveEntry(index, key, value, old, buckets);
+      throw error;
     }
     cell.value = value;
     cell.deps = [];
@@ -200,6 +194,19 @@ export class Collections {
     changed(cell);
     this.sourceChanged(collection, key);
     return cell;
+  }
+
+  #moveEntry(
+    index: Index<string, readonly string[]>,
+    key: string,
+    old: unknown,
+    value: unknown,
+    buckets: Map<Cell, Bucket>,
+  ): void {
+    const left = old === undefined ? [] : index.entries(old as never, key);
+    const joined = value === undefined ? [] : index.entries(value as never, key);
+    for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
+    for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
   }
 
   #bucket(index: Index<string, readonly string[]>, entry: string, buckets: Map<Cell, Bucket>): Bucket {

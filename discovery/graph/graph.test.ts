@@ -307,11 +307,11 @@ describe('graph', () => {
           return a.group === b.group && a.weight === b.weight;
         },
       );
+      const byWeight = index('by-weight', first, (item) => [`${item.weight}`]);
       const byGroup = index('by-group', first, (item) => {
         fail(item, 'entries');
         return [item.group];
       });
-      const byWeight = index('by-weight', first, (item) => [`${item.weight}`]);
       const second = collection<Frail, number>('second', [first], (_read, key, { weight }) => new Map([[key, weight]]));
       const all = index('all', second, () => ['all']);
       const told: string[] = [];
