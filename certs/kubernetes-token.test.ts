@@ -111,6 +111,43 @@ describe('checked locally', () => {
     expect(reviews()).toBe(2);
   });
 
+  const account = { namespace: 'default', serviceaccount: { name: 'web', uid: 'sa-1' } };
+  const ofPod = { ...account, pod: { name: 'web-abc', uid: 'pod-1' } };
+  const node = { name: 'node', uid: 'node-1' };
+  const secret = { name: 'bound', uid: 'secret-1' };
+
+  test.each([
+    ['a Secret', { ...account, secret }],
+    ['a Secret besides a pod', { ...ofPod, secret }],
+    ['a Node', { ...account, node }],
+    ['what Kubernetes may think of', { ...ofPod, later: { name: 'x', uid: 'x-1' } }],
+  ])('a token that is bound to %s is the API server’s to vouch for, each time', async (_, bound) => {
+    const token = tokenOf({ 'kubernetes.io': bound });
+    const accepting = setUp();
+    expect(await accepting.ask(token)).toEqual([identity]);
+    expect(await accepting.ask(token)).toEqual([identity]);
+    expect(accepting.reviews()).toBe(2);
+    // As when the object was deleted.
+    expect(await setUp({ review: 'refuses' }).ask(token)).toMatch(/does not accept/);
+    expect(await setUp({ review: 'none' }).ask(token)).toMatch(/not watched/);
+    expect(await setUp({ review: 'fails' }).ask(token)).toMatch(/cannot be asked/);
+  });
+
+  test('the node that a pod’s token tells, and when the kubelet is to renew it, need no review', async () => {
+    const { ask, reviews } = setUp({ review: 'refuses' });
+    expect(await ask(tokenOf({ 'kubernetes.io': { ...ofPod, node, warnafter: 1 } }))).toEqual([identity]);
+    const { podName, podUid, ...withoutPod } = identity;
+    expect(await ask(tokenOf({ 'kubernetes.io': account }))).toEqual([withoutPod]);
+    expect(reviews()).toBe(0);
+  });
+
+  test('a token that has ended needs no review, whatever it is bound to', async () => {
+    const { ask, reviews, wait } = setUp();
+    wait(3600_000);
+    expect(await ask(tokenOf({ 'kubernetes.io': { ...account, secret } }))).toMatch(/expired/);
+    expect(reviews()).toBe(0);
+  });
+
   test('many calls at once with one token ask once', async () => {
     const { ask, pods, reviews } = setUp();
     pods.clear();

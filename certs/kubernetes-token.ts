@@ -114,7 +114,8 @@ async function checkToken(
 
 /**
  * Signature, claims, and the watched Pod and ServiceAccount that the token is bound to. `undefined` where this cannot
- * decide: keys that are not known, objects that the watch has not seen (yet, or any more: the API server knows).
+ * decide: keys that are not known, objects that the watch has not seen (yet, or any more: the API server knows), and
+ * tokens that are bound to something else.
  */
 async function checkLocally(
   token: string,
@@ -133,6 +134,9 @@ async function checkLocally(
   const bound = boundObjects(verified);
   if (problem !== undefined || bound === undefined) {
     return refused(problem ?? 'the token is not bound to a service account');
+  }
+  if (isBoundElsewhere(verified)) {
+    return cluster.review === undefined ? refused('the token is bound to an object that is not watched') : undefined;
   }
   const account = local.watched.serviceAccount(bound.namespace, bound.serviceAccount);
   const pod = bound.podName === undefined ? undefined : local.watched.pod(bound.namespace, bound.podName);
@@ -210,6 +214,19 @@ function boundObjects(claims: Claims):
   }
   return { ...account, serviceAccountUid, ...podOf({ podName, podUid }) };
 }
+
+/**
+ * Whether the API server accepts the token only while another object than its pod and service account exists, which is
+ * not watched: a Secret, or a Node. The token of a pod tells the pod's node too, and does not depend on it (Kubernetes,
+ * pkg/serviceaccount/claims.go).
+ */
+function isBoundElsewhere({ 'kubernetes.io': bound }: Claims): boolean {
+  const hasPod = textAt(bound, 'pod', 'name') !== undefined;
+  return Object.keys(bound as object).some((key) => !understood.has(key) && !(key === 'node' && hasPod));
+}
+
+/** What the claim of a token may hold that can be decided here. */
+const understood: ReadonlySet<string> = new Set(['namespace', 'serviceaccount', 'pod', 'warnafter']);
 
 function podOf(from: { readonly podName?: string | undefined; readonly podUid?: string | undefined }): {
   readonly podName?: string;

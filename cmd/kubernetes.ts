@@ -15,7 +15,7 @@ import { keepEntryAddresses, keepObjectStatus, statusWriteCounter } from './kube
 import { keepTrust } from './kube/keep-trust.ts';
 import { replicaName, replicasLease, rotationLease } from './kube/names.ts';
 import { replicaBoard } from './kube/replica-board.ts';
-import { whileLeading } from './kube/while-leading.ts';
+import { endingTogether, whileLeading } from './kube/while-leading.ts';
 import { kubernetesIdentity } from './kubernetes-identity.ts';
 import type { Logger } from './log.ts';
 import { checkBy, openMeshFiles } from './mesh-files.ts';
@@ -30,6 +30,9 @@ import { whileStarting } from './starting.ts';
 import { version } from './version.ts';
 import { keepWebhooksRegistered } from './webhook-registration.ts';
 
+/** Milliseconds that the API server has for what is asked of it at the end: proxies are not to wait for it. */
+const lastRequestsMs = 3_000;
+
 /** Serves until SIGINT or SIGTERM. Rejects where there is no way to an API server, or a port is taken. */
 export async function serveKubernetes(settings: Settings, log: Logger): Promise<void> {
   const stopping = new AbortController();
@@ -38,6 +41,7 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
     stopping.abort();
   });
   using api = openKubeApi(await accessOf(settings, process.env));
+  stopping.signal.addEventListener('abort', () => setTimeout(() => api[Symbol.dispose](), lastRequestsMs).unref());
   log.info({ server: api.origin, ...settings }, 'starting');
   const holder = replicaName(process.env['POD_NAME'], hostname(), randomUUID());
   const { leaseMs, leaderElection: elect, systemNamespace: namespace } = settings;
@@ -82,12 +86,14 @@ export async function serveKubernetes(settings: Settings, log: Logger): Promise<
   );
   if (!(await untilSynced(plane, stopping.signal))) return;
   await webhooks.open();
-  await using _registration = registerWebhooks(plane, api, log);
-  await using _trust = keepTrust(plane, leading);
-  await using _ingresses = keepIngressStatus(plane, leading);
   const statusWrites = statusWriteCounter(plane.metrics.registry);
-  await using _status = keepObjectStatus(plane, leading, check, statusWrites);
-  await using _addresses = keepEntryAddresses(plane, leading, statusWrites);
+  await using _writing = endingTogether(
+    registerWebhooks(plane, api, log),
+    keepTrust(plane, leading),
+    keepIngressStatus(plane, leading),
+    keepObjectStatus(plane, leading, check, statusWrites),
+    keepEntryAddresses(plane, leading, statusWrites),
+  );
   // Before it has proxies: a rotation of the root shall wait for them.
   waitsFor = `its place on the Lease ${replicasLease}`;
   if (!(await untilJoined(plane, stopping.signal))) return;

@@ -58,3 +58,12 @@ export function endingInTurn(writer: AsyncDisposable, candidacy: AsyncDisposable
     },
   };
 }
+
+/** Ends all of them at the same time: none waits for what another has asked of the API server. */
+export function endingTogether(...all: readonly (AsyncDisposable | undefined)[]): AsyncDisposable {
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all(all.map((one) => one?.[Symbol.asyncDispose]()));
+    },
+  };
+}

@@ -109,3 +109,43 @@ test('a watch that says nothing any more has ended, one that says something now 
   expect(events.length).toBe(52);
   expect(closed).toBeGreaterThan(0);
 });
+
+test('a request that is given up ends at once, and the connection of one that was answered serves the next', async () => {
+  const ports: (number | undefined)[] = [];
+  let closed = 0;
+  const url = await serve(({ url, socket }, answer) => {
+    ports.push(socket.remotePort);
+    socket.once('close', () => closed++);
+    if (url !== '/hangs') answer.end('{}');
+  });
+  using api = openKubeApi(accessTo(url));
+  const unused = new AbortController().signal;
+  await api.send('GET', '/', undefined, undefined, unused);
+  await api.send('PUT', '/', {}, undefined, unused);
+  expect(new Set(ports).size).toBe(1);
+  const stop = new AbortController();
+  const hung = api.send('GET', '/hangs', undefined, undefined, stop.signal);
+  setTimeout(() => stop.abort(), 50);
+  await expect(hung).rejects.toThrow(': stopped');
+  await expect.poll(() => closed).toBeGreaterThan(0);
+  await expect(api.send('GET', '/', undefined, undefined, stop.signal)).rejects.toThrow(': stopped');
+  expect((await api.send('GET', '/')).status).toBe(200);
+  expect(ports.length).toBe(4);
+});
+
+test('disposed, it ends what is under way, also where the credential is waited for, and sends nothing more', async () => {
+  const asked: (string | undefined)[] = [];
+  const url = await serve(({ url }) => void asked.push(url));
+  const api = openKubeApi(accessTo(url));
+  const waiting = openKubeApi(accessTo(url, { credential: () => new Promise(() => undefined) }));
+  const ends = [
+    api.send('GET', '/send'),
+    api.watch('/watch', () => undefined, new AbortController().signal, 60_000),
+    waiting.send('GET', '/waits'),
+  ].map((end) => end.catch((error: Error) => error.message));
+  await expect.poll(() => asked.length).toBe(2);
+  for (const one of [api, waiting]) one[Symbol.dispose]();
+  for (const end of ends) expect(await end).toMatch(/: stopped$/);
+  await expect(api.send('GET', '/late')).rejects.toThrow(': stopped');
+  expect(asked.sort()).toEqual(['/send', '/watch']);
+});

@@ -19,11 +19,17 @@ export interface WatchEvent {
 /** How a watch ended: its stream closed, or it was answered with an error status. */
 export type WatchEnd = { readonly status: number; readonly message: string };
 
-/** The API server. */
+/** The API server. Disposed, it ends what is under way, and sends nothing any more. */
 export interface KubeApi extends Disposable {
   readonly origin: string;
-  /** One request. Rejects where no answer came, or nothing was heard for a minute. */
-  readonly send: (method: string, path: string, body?: unknown, contentType?: string) => Promise<KubeAnswer>;
+  /** One request. Rejects where no answer came, nothing was heard for a minute, or by the signal. */
+  readonly send: (
+    method: string,
+    path: string,
+    body?: unknown,
+    contentType?: string,
+    signal?: AbortSignal,
+  ) => Promise<KubeAnswer>;
   /**
    * Follows a path with `watch=1`. Events arrive in the batches in which the network brought them; ends when the stream
    * does, when nothing was heard for `idleMs`, or by the signal. `onOpen` is called once the server agreed to it.
@@ -47,12 +53,14 @@ const openMs = 30_000;
 /** Opens a client. Nothing is sent before the first request. */
 export function openKubeApi(access: KubeAccess): KubeApi {
   const agent = new Agent({ ...access.tls, keepAlive: true, maxSockets: Number.POSITIVE_INFINITY });
+  const end = new AbortController();
   const open = async (
     method: string,
     path: string,
     headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
   ): Promise<ClientRequest> => {
-    const { authorization, ...certificate } = await access.credential();
+    const { authorization, ...certificate } = await unlessStopped(access.credential(), signal);
     const call = request(`${access.server}${path}`, {
       method,
       agent,
@@ -78,18 +86,21 @@ export function openKubeApi(access: KubeAccess): KubeApi {
       throw new Error(`${origin}: ${reasonOf(error)}`, { cause: error });
     });
   const requests: Pick<KubeApi, 'send' | 'watch'> = {
-    send: async (method, path, body, contentType = 'application/json') => {
+    send: async (method, path, body, contentType = 'application/json', signal = undefined) => {
       const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
       const headers = data === undefined ? {} : { 'content-type': contentType, 'content-length': String(data.length) };
-      return stoppable(await open(method, path, headers), undefined, timeoutMs, async (call) => {
+      const stop = signal === undefined ? end.signal : AbortSignal.any([signal, end.signal]);
+      return stoppable(await open(method, path, headers, stop), stop, timeoutMs, async (call) => {
         const answered = answerOf(call);
         call.end(data);
         const answer = await answered;
         return { status: answer.statusCode ?? 0, body: parseJson(await textOf(answer)) };
       });
     },
-    watch: async (path, onEvents, signal, idleMs, onOpen) =>
-      stoppable(await open('GET', path, {}), signal, Math.min(idleMs, openMs), async (call) => {
+    watch: async (path, onEvents, signal, idleMs, onOpen) => {
+      const stop = AbortSignal.any([signal, end.signal]);
+      const call = await open('GET', path, {}, stop);
+      const watching = stoppable(call, stop, Math.min(idleMs, openMs), async () => {
         const answered = answerOf(call);
         call.end();
         const answer = await answered;
@@ -105,13 +116,19 @@ export function openKubeApi(access: KubeAccess): KubeApi {
           if (!silent) throw error;
         });
         return { status, message: silent ? `nothing heard for ${idleMs / 1000} s` : 'the stream ended' };
-      }),
+      });
+      // What was not read to its end is of no use to another call.
+      return watching.finally(() => call.destroy());
+    },
   };
   return {
     origin,
     send: (...call) => reached(requests.send(...call)),
     watch: (...call) => reached(requests.watch(...call)),
-    [Symbol.dispose]: () => agent.destroy(),
+    [Symbol.dispose]: () => {
+      end.abort();
+      agent.destroy();
+    },
   };
 }
 
@@ -121,13 +138,23 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Waits for something that cannot be stopped itself. */
+function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const stop = (): void => reject(new Error('stopped'));
+  if (signal.aborted) stop();
+  signal.addEventListener('abort', stop, { once: true });
+  work.then(resolve, reject);
+  return promise.finally(() => signal.removeEventListener('abort', stop));
+}
+
 /**
  * Runs a call that ends by itself, by the signal, or when nothing was heard for a time. The socket may serve the next
  * call already when that happens, so the reason is kept here and never given to the socket, where nobody would catch it.
  */
 async function stoppable<T>(
   call: ClientRequest,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
   silenceMs: number,
   run: (call: ClientRequest) => Promise<T>,
 ): Promise<T> {
@@ -137,18 +164,17 @@ async function stoppable<T>(
     call.destroy();
   };
   const abort = (): void => stop('stopped');
-  signal?.addEventListener('abort', abort, { once: true });
+  signal.addEventListener('abort', abort, { once: true });
   call.setTimeout(silenceMs, () => stop(`nothing heard for ${silenceMs / 1000} s`));
   try {
-    if (signal?.aborted === true) stop('stopped');
+    if (signal.aborted) stop('stopped');
     const result = await run(call);
     if (reason !== undefined) throw reason;
     return result;
   } catch (error) {
     throw reason ?? error;
   } finally {
-    signal?.removeEventListener('abort', abort);
-    if (signal !== undefined) call.destroy();
+    signal.removeEventListener('abort', abort);
   }
 }
 

@@ -11,6 +11,14 @@ export interface CollectionParts {
   readonly refresh: (cell: Cell) => void;
   /** Tells the readers of a cell that its value is another one. */
   readonly changed: (cell: Cell) => void;
+  /** Told of members that could not be derived, each time, once all others are. */
+  readonly failed: (failures: readonly Failure[]) => void;
+}
+
+/** A member that could not be derived, and why not. */
+export interface Failure {
+  readonly what: string;
+  readonly error: unknown;
 }
 
 type Items = ReadonlyMap<string, unknown>;
@@ -37,6 +45,8 @@ export class Collections {
   readonly #kept: readonly Kept[];
   readonly #bySource = new Map<unknown, KeptSource[]>();
   readonly #parts: CollectionParts;
+  /** What could not be derived: tried again whenever anything has changed, for nobody else tells when it would help. */
+  readonly #failed = new Set<MemberCell>();
   #unsettled = false;
   #settling = false;
 
@@ -67,6 +77,7 @@ export class Collections {
 
   /** Has collections look again at a key of a source, which may be an input, a collection or an index. */
   sourceChanged(source: unknown, key: string): void {
+    if (this.#failed.size > 0) this.#unsettled = true;
     for (const { kept, deriver, members } of this.#bySource.get(source) ?? []) {
       let member = members.get(key);
       if (member === undefined) {
@@ -77,18 +88,25 @@ export class Collections {
     }
   }
 
-  /** Derives anew what is due. Does nothing while it is doing so. */
+  /**
+   * Derives anew what is due. Does nothing while it is doing so. A member for which that throws keeps the items that it
+   * has, and keeps nothing from the others.
+   */
   settle(): void {
     if (!this.#unsettled || this.#settling) return;
+    const failures: Failure[] = [];
     this.#settling = true;
     try {
+      for (const member of this.#failed) member.onMark(member);
+      this.#failed.clear();
       // A collection reads only earlier ones, so one pass in order reaches a fixed point.
-      for (const kept of this.#kept) this.#settleOne(kept);
+      for (const kept of this.#kept) this.#settleOne(kept, failures);
       this.#unsettled = this.#kept.some(({ pending }) => pending.size > 0);
       if (this.#unsettled) throw new Error('graph: a collection reads one that is declared after it');
     } finally {
       this.#settling = false;
     }
+    if (failures.length > 0) this.#parts.failed(failures);
   }
 
   /** How many members there are, each with a cell that no node has. */
@@ -98,22 +116,31 @@ export class Collections {
     return size;
   }
 
-  #settleOne(kept: Kept): void {
+  #settleOne(kept: Kept, failures: Failure[]): void {
     if (kept.pending.size === 0) return;
     const pending = [...kept.pending];
     kept.pending.clear();
     const buckets = new Map<Cell, Bucket>();
     for (const member of pending) {
-      this.#parts.refresh(member);
-      const items = member.value as Items | undefined;
-      // Nothing that it read has changed.
-      if (items === undefined) continue;
-      // What it gave last is in the items' cells.
-      member.value = undefined;
-      this.#replaceItems(kept, member, items, buckets);
-      if (items.size === 0 && sourceIsGone(member)) this.#forgetMember(kept, member);
+      try {
+        this.#settleMember(kept, member, buckets);
+      } catch (error) {
+        this.#failed.add(member);
+        failures.push({ what: `${kept.collection.name} of ${member.id}`, error });
+      }
     }
     for (const [cell, bucket] of buckets) this.#storeBucket(cell, bucket);
+  }
+
+  #settleMember(kept: Kept, member: MemberCell, buckets: Map<Cell, Bucket>): void {
+    this.#parts.refresh(member);
+    const items = member.value as Items | undefined;
+    // Nothing that it read has changed.
+    if (items === undefined) return;
+    this.#replaceItems(kept, member, items, buckets);
+    // What it gave last is in the items' cells.
+    member.value = undefined;
+    if (items.size === 0 && sourceIsGone(member)) this.#forgetMember(kept, member);
   }
 
   #forgetMember(kept: Kept, member: MemberCell): void {
@@ -122,29 +149,44 @@ export class Collections {
   }
 
   #replaceItems(kept: Kept, member: MemberCell, items: Items, buckets: Map<Cell, Bucket>): void {
-    // What another member has given meanwhile is that one's.
-    for (const { id, deps } of member.makes)
-      if (!items.has(id) && deps[0] === member) this.#setItem(kept, id, undefined, buckets);
     const made: Cell[] = [];
-    for (const [key, value] of items) {
-      const cell = this.#setItem(kept, key, value, buckets);
-      cell.deps = [member];
-      made.push(cell);
+    try {
+      for (const [key, value] of items) {
+        const cell = this.#setItem(kept, key, value, buckets);
+        cell.deps = [member];
+        made.push(cell);
+      }
+      // What another member has given meanwhile is that one's.
+      for (const { id, deps } of member.makes)
+        if (!items.has(id) && deps[0] === member) this.#setItem(kept, id, undefined, buckets);
+    } catch (error) {
+      // What it gave before, and what it has given by now, is its own to take back.
+      member.makes = [...new Set([...member.makes, ...made])];
+      for (const key of items.keys()) {
+        const cell = this.#parts.cells.find(kept.collection, key);
+        if (cell !== undefined) this.#parts.cells.noteUnwanted(cell);
+      }
+      throw error;
     }
     member.makes = made;
   }
 
+  /** Changes an item and where it stands, or throws and has changed nothing. */
   #setItem(kept: Kept, key: string, value: unknown, buckets: Map<Cell, Bucket>): Cell {
     const { collection } = kept;
     const { cells, changed } = this.#parts;
     const cell = cells.at(collection as unknown as Node, key, key);
     const old = cell.value;
     if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
-    for (const index of kept.indexes) {
-      const left = old === undefined ? [] : index.entries(old as never, key);
-      const joined = value === undefined ? [] : index.entries(value as never, key);
-      for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
-      for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
+    let moved = 0;
+    try {
+      for (const index of kept.indexes) {
+        this.#moveEntry(index, key, old, value, buckets);
+        moved++;
+      }
+    } catch (error) {
+      for (const index of kept.indexes.slice(0, moved)) this.#moveEntry(index, key, value, old, buckets);
+      throw error;
     }
     cell.value = value;
     cell.deps = [];
@@ -152,6 +194,19 @@ export class Collections {
     changed(cell);
     this.sourceChanged(collection, key);
     return cell;
+  }
+
+  #moveEntry(
+    index: Index<string, readonly string[]>,
+    key: string,
+    old: unknown,
+    value: unknown,
+    buckets: Map<Cell, Bucket>,
+  ): void {
+    const left = old === undefined ? [] : index.entries(old as never, key);
+    const joined = value === undefined ? [] : index.entries(value as never, key);
+    for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
+    for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
   }
 
   #bucket(index: Index<string, readonly string[]>, entry: string, buckets: Map<Cell, Bucket>): Bucket {

@@ -273,6 +273,154 @@ describe('graph', () => {
     expect(graph.read(strict, 'x')).toBe(3);
   });
 
+  describe('where a member cannot be derived', () => {
+    type Bad = 'derive' | 'query' | 'entries' | 'equals';
+    interface Frail extends Item {
+      readonly bad?: Bad | undefined;
+    }
+
+    /** Two collections with an index each, of which a value decides where they break; `broken` breaks those that read it. */
+    function frail() {
+      const values = input<Frail>('value');
+      const broken = input<boolean>('broken');
+      const between = query('between', (read, key: string) => {
+        if (read(broken, key) === true) throw new Error('broken query');
+        return 1;
+      });
+      const above = query('above', (read, key: string) => read(between, key));
+      const fail = (value: Frail, where: Bad): void => {
+        if (value.bad === where) throw new Error(`broken ${where}`);
+      };
+      const first = collection<Frail, Frail>(
+        'first',
+        [values],
+        (read, key, value) => {
+          fail(value, 'derive');
+          if (value.bad === 'query') read(above, 'x');
+          return new Map([
+            [key, value],
+            [`${key}/${value.group}`, value],
+          ]);
+        },
+        (a, b) => {
+          fail(b, 'equals');
+          return a.group === b.group && a.weight === b.weight;
+        },
+      );
+      const byWeight = index('by-weight', first, (item) => [`${item.weight}`]);
+      const byGroup = index('by-group', first, (item) => {
+        fail(item, 'entries');
+        return [item.group];
+      });
+      const second = collection<Frail, number>('second', [first], (_read, key, { weight }) => new Map([[key, weight]]));
+      const all = index('all', second, () => ['all']);
+      const told: string[] = [];
+      const graph = new Graph([first, second]);
+      const tell = () => graph.onFailure((error, what) => told.push(`${what}: ${(error as Error).message}`));
+      return { graph, tell, told, values, broken, first, second, byGroup, byWeight, all };
+    }
+
+    it.each<Bad>(['derive', 'entries', 'equals'])('keeps its items, tells of it, and settles all others: %s', (bad) => {
+      const { graph, tell, told, values, first, second, byGroup, byWeight, all } = frail();
+      tell();
+      const out = query('out', (read, key: string) => read(all, key).map((one) => read(second, one)), { output: true });
+      graph.hold(out, 'all');
+      for (const key of ['a', 'b', 'c']) graph.write(values, key, { group: 'g', weight: 1 });
+      graph.read(out, 'all');
+      graph.takeMarked();
+      graph.write(values, 'a', { group: 'h', weight: 2 });
+      graph.write(values, 'b', { group: 'h', weight: 2, bad });
+      graph.write(values, 'c', { group: 'h', weight: 2 });
+      graph.write(values, 'd', { group: 'g', weight: 3 });
+      expect(graph.takeMarked().map(({ node }) => node)).toEqual(['out']);
+      expect(told).toEqual([`first of b: broken ${bad}`]);
+      expect(graph.read(first, 'b')).toEqual({ group: 'g', weight: 1 });
+      expect(graph.read(byGroup, 'g')).toEqual(['b', 'b/g', 'd', 'd/g']);
+      expect(graph.read(byGroup, 'h')).toEqual(['a', 'a/h', 'c', 'c/h']);
+      expect(graph.read(byWeight, '1')).toEqual(['b', 'b/g']);
+      expect(graph.read(all, 'all')).toEqual(['a', 'a/h', 'b', 'b/g', 'c', 'c/h', 'd', 'd/g']);
+      expect(['a', 'b', 'c', 'd'].map((key) => graph.read(second, key))).toEqual([2, 1, 2, 3]);
+      expect(told.length).toBe(1);
+      graph.write(values, 'b', { group: 'h', weight: 2 });
+      expect(graph.read(byGroup, 'h')).toEqual(['a', 'a/h', 'b', 'b/h', 'c', 'c/h']);
+      expect([graph.read(byGroup, 'g'), told.length]).toEqual([['d', 'd/g'], 1]);
+    });
+
+    it('tries again when something has changed, also what only a query below it read, and once only', () => {
+      const { graph, tell, told, values, broken, first } = frail();
+      tell();
+      graph.write(values, 'a', { group: 'g', weight: 1, bad: 'query' });
+      expect(graph.read(first, 'a')?.weight).toBe(1);
+      graph.write(broken, 'x', true);
+      expect([graph.read(first, 'a')?.weight, told]).toEqual([1, ['first of a: broken query']]);
+      graph.write(values, 'a', { group: 'g', weight: 2, bad: 'query' });
+      expect([graph.read(first, 'a')?.weight, told.length]).toEqual([1, 2]);
+      graph.read(first, 'a');
+      graph.takeMarked();
+      expect(told.length).toBe(2);
+      graph.write(broken, 'x', false);
+      expect([graph.read(first, 'a')?.weight, told.length]).toEqual([2, 2]);
+      graph.write(broken, 'y', true);
+      expect([graph.read(first, 'a')?.weight, told.length]).toEqual([2, 2]);
+    });
+
+    it('throws at whoever reads first where nobody is told, and has settled then', () => {
+      const { graph, values, first, byGroup } = frail();
+      graph.write(values, 'a', { group: 'g', weight: 1, bad: 'derive' });
+      graph.write(values, 'b', { group: 'g', weight: 1 });
+      expect(() => graph.read(first, 'b')).toThrow('broken derive');
+      expect(graph.read(byGroup, 'g')).toEqual(['b', 'b/g']);
+    });
+
+    it('is in the end the same as if it had never failed, and nothing is left of what went', () => {
+      const key = fc.constantFrom('a', 'b', 'c');
+      const bad = fc.constantFrom<Bad | undefined>(undefined, undefined, 'derive', 'query', 'entries', 'equals');
+      const value = fc.record({ group: fc.constantFrom('g', 'h'), weight: fc.integer({ min: 1, max: 3 }), bad });
+      const step = fc.oneof(
+        fc.tuple(fc.constant('value' as const), key, fc.option(value, { nil: undefined })),
+        fc.tuple(fc.constant('broken' as const), fc.boolean()),
+        fc.constant(['look'] as const),
+        fc.constant(['sweep'] as const),
+      );
+      fc.assert(
+        fc.property(fc.array(step, { maxLength: 30 }), fc.dictionary(key, value), (steps, last) => {
+          const seen = ({ graph, first, second, byGroup, byWeight, all }: ReturnType<typeof frail>) => ({
+            items: ['a', 'b', 'c'].flatMap((one) =>
+              ['', '/g', '/h'].map((tail) => [graph.read(first, one + tail)?.weight, graph.read(second, one + tail)]),
+            ),
+            entries: ['g', 'h'].map((group) => graph.read(byGroup, group)),
+            weights: ['1', '2', '3'].map((weight) => graph.read(byWeight, weight)),
+            all: graph.read(all, 'all'),
+          });
+          const used = frail();
+          const fresh = frail();
+          used.tell();
+          const { graph, values, broken, first } = used;
+          for (const [what, ...rest] of steps) {
+            if (what === 'value') graph.write(values, rest[0] as string, rest[1] as Frail | undefined);
+            else if (what === 'broken') graph.write(broken, 'x', rest[0] as boolean);
+            else if (what === 'sweep') graph.sweep();
+            else graph.read(first, 'a');
+          }
+          for (const { graph, values, broken } of [used, fresh]) {
+            graph.write(broken, 'x', undefined);
+            for (const one of ['a', 'b', 'c']) {
+              const given = last[one];
+              graph.write(values, one, given === undefined ? undefined : { ...given, bad: undefined });
+            }
+          }
+          expect(seen(used)).toEqual(seen(fresh));
+          for (const { graph, values } of [used, fresh]) {
+            for (const one of ['a', 'b', 'c']) graph.write(values, one, undefined);
+            graph.takeMarked();
+            graph.sweep();
+          }
+          expect(graph.size).toBe(fresh.graph.size);
+        }),
+      );
+    });
+  });
+
   it('is the same incrementally as from scratch, swept or not, and in the end nothing is left of what went', () => {
     const edit = fc.record({
       key: fc.constantFrom('k1', 'k2', 'k3', 'k4', 'k5'),

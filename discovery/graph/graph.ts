@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { type Cell, CHECK, CLEAN, DIRTY, MemberCell, RUNNING } from './cell.ts';
 import { Cells, type Node } from './cells.ts';
 import type { Collection, Index } from './collect.ts';
-import { Collections } from './collections.ts';
+import { Collections, type Failure } from './collections.ts';
 import { keyText } from './key-text.ts';
 
 /** Reads a value and records that the running query depends on it. The only way a query reaches data. */
@@ -119,6 +119,7 @@ export class Graph {
   readonly #marked = new Set<Cell>();
   #revision = 1;
   #frame: Frame | undefined = undefined;
+  #tellFailure: ((error: unknown, what: string) => void) | undefined = undefined;
   readonly read: Read = Object.assign(<K, V>(node: Readable<K, V>, key: K): V => this.#read(node, key), {
     keptKey: <K, V>(node: Query<K, V>, key: K): K => (this.#cells.find(node, key)?.key ?? key) as K,
   });
@@ -138,7 +139,16 @@ export class Graph {
       cells: this.#cells,
       refresh: (cell) => this.#refresh(cell),
       changed: (cell) => this.#changed(cell),
+      failed: (failures) => this.#failed(failures),
     });
+  }
+
+  /**
+   * Has items that cannot be derived told of, each time they are tried in vain: they stay as they are, and all others
+   * follow what was written. Without anybody to tell, the read that settled the collections throws, once they are settled.
+   */
+  onFailure(tell: (error: unknown, what: string) => void): void {
+    this.#tellFailure = tell;
   }
 
   /** Writes one input; undefined removes it. Does nothing where the value is equal. Returns whether it changed. */
@@ -310,6 +320,13 @@ export class Graph {
       for (const dep of old.slice(start, old.length - tail)) if (!kept.has(dep)) this.#cells.release(dep, cell);
     }
     cell.deps = now;
+  }
+
+  #failed(failures: readonly Failure[]): void {
+    for (const { what, error } of failures) {
+      if (this.#tellFailure === undefined) throw error;
+      this.#tellFailure(error, what);
+    }
   }
 
   #changed(cell: Cell): void {

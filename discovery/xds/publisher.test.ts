@@ -2,12 +2,15 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { settled } from '../../test/support/fake-clock.ts';
 import { sidecarNode } from '../../test/support/xds/client.ts';
-import { fakeTranslators, regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
+import { fakeGraph, fakeTranslators, regroup, writeFake } from '../../test/support/xds/fake-mesh.ts';
 import { type Loopback, loopback } from '../../test/support/xds/loopback.ts';
+import { collection } from '../graph/collect.ts';
+import { Graph, input } from '../graph/graph.ts';
 import { type EncodedResource, encodeResource } from '../resource.ts';
 import type { ErasedTranslator } from '../translate/translator.ts';
 import { typeUrls } from '../xds-types.ts';
 import type { Identity } from './caller.ts';
+import { noMetrics } from './metrics.ts';
 import type { PublisherOptions } from './publisher-options.ts';
 
 const { cluster, endpoint, secret } = typeUrls;
@@ -143,6 +146,66 @@ describe('the publisher', () => {
     ]);
     await mesh.set({ cluster: { a: 'a=1', b: 'b=1' } });
     expect(client.take().map(({ resources }) => [...resources.keys()])).toEqual([['a']]);
+  });
+
+  test('an item that cannot be derived is logged and counted, and holds up no others', async () => {
+    const texts = input<string>('text');
+    const derived = collection<string, string>('derived', [texts], (_read, key, text) => {
+      if (text === 'throw') throw new Error('broken');
+      return new Map([[key, text]]);
+    });
+    const log = vi.fn();
+    const internalError = vi.fn();
+    const graph = new Graph([derived]);
+    const mesh = start({ log, graph, metrics: { ...noMetrics, internalError } });
+    const set = (a: string, b: string) =>
+      mesh.publisher.apply((target) => {
+        target.write(texts, 'a', a);
+        target.write(texts, 'b', b);
+      });
+    await set('a=1', 'b=1');
+    await set('throw', 'b=2');
+    expect([graph.read(derived, 'a'), graph.read(derived, 'b')]).toEqual(['a=1', 'b=2']);
+    const fields = { what: 'derived of a', error: expect.objectContaining({ message: 'broken' }) };
+    expect(log.mock.calls).toEqual([[{ level: 'error', message: 'internal error', fields }]]);
+    expect(internalError).toHaveBeenCalledTimes(1);
+    await set('a=3', 'b=3');
+    expect([graph.read(derived, 'a'), graph.read(derived, 'b')]).toEqual(['a=3', 'b=3']);
+    expect(internalError).toHaveBeenCalledTimes(1);
+  });
+
+  test('what fails in work that nobody waits for is told, and ends nothing', async () => {
+    const log = vi.fn();
+    const graph = fakeGraph();
+    const mesh = start({ log, graph, lingerMs: 0 });
+    const fail = (): never => {
+      throw new Error('broken');
+    };
+    const told = () => log.mock.calls.map(([{ fields }]) => fields.what);
+    const marks = vi.spyOn(graph, 'takeMarked').mockImplementation(fail);
+    const client = mesh.open('delta');
+    await client.delta({ node: sidecarNode(), typeUrl: cluster });
+    await expect.poll(told).toEqual(['publishing a proxy that came']);
+    client.stream.close();
+    await expect.poll(told).toContain('publishing that a proxy left');
+    marks.mockRestore();
+    const other = mesh.open('delta');
+    const detach = vi.spyOn(other.stream, 'detach').mockImplementation(fail);
+    other.stream.close();
+    await expect.poll(told).toContain(`closing ${other.stream.connectionId}`);
+    detach.mockRestore();
+    const sweep = vi.spyOn(mesh.publisher.views, 'sweep').mockImplementation(fail);
+    await expect.poll(told, { timeout: 5_000 }).toContain('letting go of views');
+    sweep.mockRestore();
+    vi.spyOn(graph, 'unwanted', 'get').mockReturnValue(1000);
+    vi.spyOn(graph, 'sweep').mockImplementation(fail);
+    await mesh.set({ cluster: { a: 'a=1' } });
+    await expect.poll(told).toContain('sweeping the graph');
+    vi.restoreAllMocks();
+    // It goes on.
+    const late = mesh.open('delta');
+    await late.delta({ node: sidecarNode('late'), typeUrl: cluster });
+    expect(late.take().map(({ resources }) => resources.get('a'))).toEqual(['a=1']);
   });
 
   test('a list that cannot be computed is not answered as empty', async () => {

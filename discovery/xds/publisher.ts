@@ -57,6 +57,7 @@ export class Publisher {
     this.#options = options;
     this.graph = options.graph;
     this.#metrics = options.metrics ?? noMetrics;
+    options.graph.onFailure(this.#onError);
     this.now = options.now ?? (() => performance.now());
     this.views = new Views(options.graph, options.translators, this.#onError);
     this.#messages = new MessageCache(options.epoch);
@@ -220,7 +221,7 @@ export class Publisher {
   }
 
   #connect(stream: XdsStream, proxy: Proxy): ProxyClass | undefined {
-    if (this.#roster.join(stream, proxy)) void this.#publishSoon();
+    if (this.#roster.join(stream, proxy)) this.#unasked(this.#publishSoon(), 'publishing a proxy that came');
     return this.#classify(proxy.nodeId);
   }
 
@@ -228,11 +229,13 @@ export class Publisher {
     this.streams.delete(stream);
     this.#due.delete(stream);
     this.#metrics.streamClosed(stream.variant);
-    void this.#turns.run(() => {
+    const left = this.#turns.run(() => {
       stream.detach();
       const nodeId = stream.proxy?.nodeId;
-      if (registered && nodeId !== undefined && this.#roster.leave(stream, nodeId)) void this.#publishSoon();
+      if (registered && nodeId !== undefined && this.#roster.leave(stream, nodeId))
+        this.#unasked(this.#publishSoon(), 'publishing that a proxy left');
     });
+    this.#unasked(left, `closing ${stream.connectionId}`);
   }
 
   #messageOf(sub: Subscription, { resources, removed, shared }: Draft): Message {
@@ -286,12 +289,21 @@ export class Publisher {
     this.#log({ level: 'error', message: 'internal error', fields: { what, error } });
   };
 
+  /** Has an error told of in work that nobody waits for. */
+  #unasked(work: Promise<void>, what: string): void {
+    work.catch((error: unknown) => this.#onError(error, what));
+  }
+
   #log(line: LogLine): void {
     this.#options.log?.(line);
   }
 
   #sweepViews(): void {
-    void this.#turns.run(() => this.views.sweep(this.now() - (this.#options.lingerMs ?? 30_000)));
+    const before = this.now() - (this.#options.lingerMs ?? 30_000);
+    this.#unasked(
+      this.#turns.run(() => this.views.sweep(before)),
+      'letting go of views',
+    );
   }
 
   #sweeping = false;
@@ -300,10 +312,11 @@ export class Publisher {
   #sweepGraphLater(): void {
     if (this.#sweeping || this.graph.unwanted < worthSweeping) return;
     this.#sweeping = true;
-    void this.#turns.run(() => {
+    const swept = this.#turns.run(() => {
       this.#sweeping = false;
       this.graph.sweep(() => this.#turns.slicer.due());
     });
+    this.#unasked(swept, 'sweeping the graph');
   }
 
   #forgetting = false;

@@ -161,3 +161,20 @@ test('every metric of its own is in the documentation', async () => {
   expect(own.length).toBeGreaterThan(30);
   expect(own.filter((name) => !known.some((pattern) => matchesGlob(name, pattern)))).toEqual([]);
 });
+
+test('told to stop while the API server hangs it ends in a few seconds, having led no longer than it may', async () => {
+  const leads = (leading: boolean): number => logged(new RegExp(`"leading":${leading},`));
+  await waitFor('leadership', () => leads(true) > 3);
+  expect(leads(false)).toBe(0);
+  server.pause();
+  try {
+    // Its Leases end after 30 seconds, and it renews them every ten.
+    await waitFor('the end of leadership', () => leads(false) === leads(true), { timeoutMs: 22_000 });
+    plane.child.signal('SIGTERM');
+    const told = performance.now();
+    expect(await plane.child.exited).toEqual({ code: 0 });
+    expect(performance.now() - told).toBeLessThan(8_000);
+  } finally {
+    server.resume();
+  }
+}, 60_000);
