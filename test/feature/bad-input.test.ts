@@ -150,9 +150,10 @@ describe('in the folder', () => {
   test('of an object that becomes bad, the last good version stays', async () => {
     const file = join(config, 'routes.yaml');
     const routes = connection.open('delta');
-    await writeFile(file, routesOf('http: [{directResponse: {status: 418}}]'));
+    await writeFile(file, routesOf('http: [{directResponse: {status: 418, body: {string: the good one}}}]'));
     routes.delta({ node: sidecarNode('other', 'shop'), typeUrl: typeUrls.route, resourceNamesSubscribe: ['80'] });
-    await waitFor('the route', () => routes.received.some(({ resources }) => resources.get('80')?.includes('steady')));
+    const good = () => routes.received.some(({ resources }) => resources.get('80')?.includes('the good one'));
+    await waitFor('the route', good);
     await writeFile(file, routesOf('http: [{directResponse: {status: many}}]'));
     const codes = async () => (await findingsIn('routes.yaml')).map(({ code }) => code);
     await waitFor('both findings', async () => (await codes()).length === 2);
