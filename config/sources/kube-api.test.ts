@@ -124,9 +124,10 @@ test('a request that is given up ends at once, and the connection of one that wa
   await api.send('PUT', '/', {}, undefined, unused);
   expect(new Set(ports).size).toBe(1);
   const stop = new AbortController();
-  const hung = api.send('GET', '/hangs', undefined, undefined, stop.signal);
-  setTimeout(() => stop.abort(), 50);
-  await expect(hung).rejects.toThrow(': stopped');
+  const refused = expect(api.send('GET', '/hangs', undefined, undefined, stop.signal)).rejects.toThrow(': stopped');
+  await expect.poll(() => ports.length).toBe(3);
+  stop.abort();
+  await refused;
   await expect.poll(() => closed).toBeGreaterThan(0);
   await expect(api.send('GET', '/', undefined, undefined, stop.signal)).rejects.toThrow(': stopped');
   expect((await api.send('GET', '/')).status).toBe(200);

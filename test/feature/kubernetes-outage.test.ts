@@ -77,7 +77,8 @@ test('a kind that may not be read is named with the server’s words, in /ready,
   const forbidden = /endpointslices\.discovery\.k8s\.io is forbidden/;
   const reason = () => ready().catch(() => '');
   await waitFor('the reason', async () => forbidden.test(await reason()), { timeoutMs: 30_000, detail: reason });
-  await waitFor('all others', async () => /^503 not ready: .*: kubernetes: EndpointSlice: 403 /.test(await reason()));
+  const alone = /^503 not ready: .*: kubernetes: EndpointSlice: 403 [^;]*$/;
+  await waitFor('all others', async () => alone.test(await reason()), { detail: reason });
   const { synced, connected, parts = {} } = await source();
   expect([synced, connected, parts['Pod']?.connected, parts['EndpointSlice']?.connected]).toEqual([
     ...[false, false, true, false],
@@ -88,12 +89,14 @@ test('a kind that may not be read is named with the server’s words, in /ready,
   expect(await metric('meltemi_source_connected', '{source="kubernetes",kind="Pod"}')).toBe(1);
   expect(await metric('meltemi_source_age_seconds', '{source="kubernetes",kind="EndpointSlice"}')).toBeGreaterThan(0);
   const errors = await metric('controller_sync_errors_total');
-  await waitFor('more attempts', async () => (await metric('controller_sync_errors_total')) > errors + 2);
+  // They come ever more rarely.
+  const more = async () => (await metric('controller_sync_errors_total')) > errors;
+  await waitFor('more attempts', more, { timeoutMs: 30_000 });
   // A stream and a list are refused in different words: each of them is told once, however often it is tried.
   expect(logged(/cannot list resource \\"endpointslices\\"/)).toBeLessThanOrEqual(1);
   expect(logged(/cannot watch resource \\"endpointslices\\"/)).toBeLessThanOrEqual(1);
   expect(logged(forbidden)).toBeGreaterThan(0);
-});
+}, 90_000);
 
 test('with the right it is ready, and says so once', async () => {
   await server.client.apply(roleWithout(''));
@@ -104,14 +107,15 @@ test('with the right it is ready, and says so once', async () => {
 }, 60_000);
 
 test('a server that is lost and comes back costs one line each, with all kinds in it', async () => {
-  const before = logged(/in touch again/);
+  const recoveries = () => logged(/"left":0,"msg":"in touch again"/);
+  const before = recoveries();
   await server.kill();
   await waitFor('the loss', async () => (await source()).connected === false);
   await waitFor('the log', () => logged(/out of touch: .*ECONNREFUSED/) > 0);
   expect((await ready()).startsWith('200')).toBe(true);
   await server.start();
   await waitFor('the recovery', async () => (await source()).connected, { timeoutMs: 30_000 });
-  await waitFor('the log', () => logged(/"left":0,"msg":"in touch again"/) > before);
+  await waitFor('the log', () => recoveries() > before);
 }, 90_000);
 
 test('what it knows is counted', async () => {
@@ -164,8 +168,8 @@ test('every metric of its own is in the documentation', async () => {
 
 test('told to stop while the API server hangs it ends in a few seconds, having led no longer than it may', async () => {
   const leads = (leading: boolean): number => logged(new RegExp(`"leading":${leading},`));
-  await waitFor('leadership', () => leads(true) > 3);
-  expect(leads(false)).toBe(0);
+  // It may have lost it when the API server was away.
+  await waitFor('leadership', () => leads(true) - leads(false) > 3);
   server.pause();
   try {
     // Its Leases end after 30 seconds, and it renews them every ten.

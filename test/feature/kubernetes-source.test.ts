@@ -187,6 +187,9 @@ test('the kinds of an API server that forgets a definition go when that stays so
   };
   await server.client.delete(definition);
   await waitFor('its objects to go', () => store.list('VirtualService').length === 0, { timeoutMs: 20_000 });
+  const path = await server.client.pathOf(definition);
+  const isGone = async () => (await server.client.request('GET', path)).status === 404;
+  await waitFor('the definition to go', isGone, { timeoutMs: 20_000 });
   await installDefinitions(server);
   const again = () => server.client.apply(objectOf('VirtualService', 5, 1));
   await waitFor('the kind', again, { timeoutMs: 20_000 });

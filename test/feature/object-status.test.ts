@@ -223,7 +223,7 @@ describe('delegates in a circle', () => {
         const told = message
           .replace('The object has no effect. ', '')
           .replace('] spec', `] VirtualService default/${name} spec`);
-        expect(await findingsOf(name)).toEqual([told]);
+        await expect.poll(() => findingsOf(name)).toEqual([told]);
         expect(first.child.output()).toContain(told);
       }
 

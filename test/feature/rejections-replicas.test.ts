@@ -129,6 +129,9 @@ test('of a proxy at another replica the status tells, through a takeover, until 
   const second = await rejectAt(leading, 'gateway-2');
   await waitForStatus(rejectedBy('2 proxies'));
 
+  // Only what hangs there outlives the leader; the status may tell of it before.
+  await waitFor('its report', async () => `replica.meltemi.io/${leading}` in (await reports()));
+
   // The leader dies. What it reported counts for a lease longer, and then no more.
   await planes[leading].child.kill();
   second.end();

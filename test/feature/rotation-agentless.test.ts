@@ -59,7 +59,7 @@ afterAll(async () => {
 
 function start(ports?: TestDiscovery['ports']): Promise<TestDiscovery> {
   // Long enough to hold the rotation in each step, once it was seen there.
-  const environment = { ROOT_ROTATION_STEP: '4s' };
+  const environment = { ROOT_ROTATION_STEP: '8s' };
   const flags = ['--stateDir', join(folder, 'state')];
   return startDiscovery({ configFolder: join(folder, 'config'), environment, flags, ...(ports && { ports }) });
 }
