@@ -178,15 +178,15 @@ export class Collections {
     const cell = cells.at(collection as unknown as Node, key, key);
     const old = cell.value;
     if (old !== undefined && value !== undefined && collection.equals(old, value)) return cell;
-    let moved = 0;
-    try {
-      for (const index of kept.indexes) {
-        this.#moveEntry(index, key, old, value, buckets);
-        moved++;
-      }
-    } catch (error) {
-      for (const index of kept.indexes.slice(0, moved)) this.#moveEntry(index, key, value, old, buckets);
-      throw error;
+    // Asked first, since they may throw.
+    const moves = kept.indexes.map((index) => ({
+      index,
+      left: old === undefined ? [] : index.entries(old as never, key),
+      joined: value === undefined ? [] : index.entries(value as never, key),
+    }));
+    for (const { index, left, joined } of moves) {
+      for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
+      for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
     }
     cell.value = value;
     cell.deps = [];
@@ -194,19 +194,6 @@ export class Collections {
     changed(cell);
     this.sourceChanged(collection, key);
     return cell;
-  }
-
-  #moveEntry(
-    index: Index<string, readonly string[]>,
-    key: string,
-    old: unknown,
-    value: unknown,
-    buckets: Map<Cell, Bucket>,
-  ): void {
-    const left = old === undefined ? [] : index.entries(old as never, key);
-    const joined = value === undefined ? [] : index.entries(value as never, key);
-    for (const entry of left) if (!joined.includes(entry)) this.#bucket(index, entry, buckets).delete(key);
-    for (const entry of joined) if (!left.includes(entry)) this.#bucket(index, entry, buckets).add(key);
   }
 
   #bucket(index: Index<string, readonly string[]>, entry: string, buckets: Map<Cell, Bucket>): Bucket {
